@@ -1,0 +1,83 @@
+"""What the pure rooms and the server need from the world, one small method each."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import Protocol
+
+from .values import ConfigFault, Headers, Outbound, Secret, SecretRef, Snapshot
+
+__all__ = ["Clock", "ConfigSource", "Reply", "SecretSource", "Transport"]
+
+
+class Clock(Protocol):
+    """Two clocks: one that says when, one that never jumps."""
+
+    def now(self) -> float:
+        """Seconds since the epoch."""
+
+    def monotonic(self) -> float:
+        """Seconds since some moment; only differences mean anything."""
+
+
+class SecretSource(Protocol):
+    """Resolves a reference at the time of use."""
+
+    def get(self, ref: SecretRef) -> Secret:
+        """The secret behind `ref`.
+
+        Raises:
+            SecretUnavailable: the variable is not set, or the file can't be read or is empty.
+        """
+
+    def environment(self, name: str) -> Secret | None:
+        """A variable of the process environment or the gateway's `.env`; None when unset or empty."""
+
+
+class ConfigSource(Protocol):
+    """The snapshot in force, and what keeps a newer one out."""
+
+    def current(self) -> Snapshot: ...
+
+    def fault(self) -> ConfigFault | None: ...
+
+
+class Reply(Protocol):
+    """An answer whose head has arrived. Its body is read once, by one of the two ways, and it is always closed."""
+
+    status: int
+    headers: Headers
+
+    def header(self, name: bytes) -> bytes | None:
+        """The first field of that lower-case name."""
+
+    async def read(self, limit: int) -> bytes:
+        """The whole body.
+
+        Raises:
+            UpstreamInvalidResponse: it is longer than `limit` bytes.
+            UpstreamUnreachable: the connection broke.
+            UpstreamTimeout: it fell silent.
+        """
+
+    def chunks(self) -> AsyncIterator[bytes]:
+        """The body as it arrives. Raises as `read` does. Reading slowly slows the sender."""
+
+    async def aclose(self) -> None:
+        """Give the connection back if the body was read to its end, else drop it. May be called twice."""
+
+
+class Transport(Protocol):
+    """The only way out."""
+
+    async def send(self, request: Outbound) -> Reply:
+        """Send and wait for the head. Redirects are never followed, environment proxies are ignored.
+
+        Raises:
+            EgressBlocked: the address to dial is forbidden (phase ``connect``).
+            UpstreamUnreachable: DNS or connection trouble.
+            UpstreamInvalidResponse: the answer is not HTTP.
+            UpstreamTimeout: connect or first byte took too long.
+        """
+
+    async def aclose(self) -> None: ...

@@ -1,0 +1,391 @@
+"""The frozen vocabulary every room speaks: what a snapshot, a provider, a credential, a call and an attempt are."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any, Final, Literal
+
+__all__ = [
+    "EMPTY",
+    "Attempt",
+    "Auth",
+    "Billing",
+    "Call",
+    "Caller",
+    "ConfigFault",
+    "Cost",
+    "Credential",
+    "CredentialSource",
+    "EgressRules",
+    "Endpoint",
+    "FallbackRules",
+    "Headers",
+    "Model",
+    "Operation",
+    "Outbound",
+    "PassedOver",
+    "Plan",
+    "Profile",
+    "ProfileType",
+    "Provider",
+    "Secret",
+    "SecretRef",
+    "SecretScheme",
+    "ServerSettings",
+    "Snapshot",
+    "Timeouts",
+    "TokenTable",
+    "Usage",
+]
+
+EMPTY: Final[Mapping[str, Any]] = MappingProxyType({})
+
+#: HTTP header fields as they go over the wire: lower-case names, in order.
+Headers = tuple[tuple[bytes, bytes], ...]
+
+Auth = Literal["api-key", "aws-sdk", "oauth", "token", "cli"]
+ProfileType = Literal["api_key", "token", "oauth", "aws-sdk", "cli"]
+Billing = Literal["metered", "subscription", "free", "local"]
+SecretScheme = Literal["literal", "env", "file", "keyring", "cmd"]
+CredentialSource = Literal["profile", "environment", "provider", "none"]
+Operation = Literal["chat", "embeddings"]
+
+
+class Secret:
+    """A text that never prints. `reveal()` is the only way to it, so that a search for that word finds every use."""
+
+    __slots__ = ("_text",)
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+
+    def reveal(self) -> str:
+        return self._text
+
+    def __repr__(self) -> str:
+        return "Secret(…)"
+
+    __str__ = __repr__
+
+    def __format__(self, spec: str) -> str:
+        return repr(self)
+
+    def __bool__(self) -> bool:
+        return bool(self._text)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Secret) and other._text == self._text
+
+    def __hash__(self) -> int:
+        return hash((Secret, self._text))
+
+    def __reduce__(self) -> str:
+        raise TypeError("a Secret is not pickled: reveal() it where it is needed")
+
+
+@dataclass(frozen=True, slots=True)
+class SecretRef:
+    """Where a secret stands (SPEC §3). `place` is the text itself for a literal, else the part after the scheme.
+
+    An ALL_CAPS value keeps its `literal` scheme with `maybe_env` set: it is the environment variable of that name
+    when one is set at the time of use, and the text itself otherwise.
+    """
+
+    scheme: SecretScheme
+    place: Secret
+    maybe_env: bool = False
+
+    @property
+    def label(self) -> str:
+        """What may be shown of it: the scheme and, for a reference, its place."""
+        return "literal" if self.scheme == "literal" else f"{self.scheme}:{self.place.reveal()}"
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """A parsed base URL. `host` is lower-case and without brackets; `path` has no trailing slash."""
+
+    scheme: str
+    host: str
+    port: int
+    path: str
+
+    @property
+    def authority(self) -> str:
+        """The Host header: brackets for IPv6, the port only where it is not the scheme's own."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        usual = {"http": 80, "https": 443}.get(self.scheme)
+        return host if self.port == usual else f"{host}:{self.port}"
+
+    def __str__(self) -> str:
+        return f"{self.scheme}://{self.authority}{self.path}"
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """US dollars per million tokens."""
+
+    input: float = 0.0
+    output: float = 0.0
+    cache_read: float = 0.0
+    cache_write: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Model:
+    """One model of a provider (SPEC §3). `api` is set only where it differs from the provider's."""
+
+    id: str
+    name: str = ""
+    api: str | None = None
+    reasoning: bool = False
+    input: tuple[str, ...] = ("text",)
+    cost: Cost | None = None
+    context_window: int | None = None
+    max_tokens: int | None = None
+    headers: tuple[tuple[str, SecretRef], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Provider:
+    """A provider as the catalog and the config together describe it.
+
+    `base_url` is the text as configured ("" where a row has none yet); `endpoint` is it parsed, or None when it is
+    empty or does not parse. `configured` says the config file has an entry for it. `self_activating` is False for
+    local backends, which a catalog row alone does not make usable (SPEC §5). `replaces_models` is `models.mode:
+    replace` in force for it. `env_names` are the variables that may hold its key, in order, `<PROVIDER>_API_KEY` last.
+    """
+
+    id: str
+    api: str
+    auth: Auth
+    name: str = ""
+    base_url: str = ""
+    endpoint: Endpoint | None = None
+    auth_header: bool = True
+    headers: tuple[tuple[str, SecretRef], ...] = ()
+    api_key: SecretRef | None = None
+    models: Mapping[str, Model] = field(default_factory=lambda: EMPTY)
+    env_names: tuple[str, ...] = ()
+    configured: bool = False
+    self_activating: bool = True
+    preferred: bool = False
+    replaces_models: bool = False
+    billing: Billing = "metered"
+    #: ask `stream_options.include_usage` of it (SPEC §11)
+    stream_usage: bool = True
+    #: it answers GET {base}/models, so discovery may ask
+    lists_models: bool = True
+    #: where a person gets a key
+    key_url: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """A stored credential (SPEC §3). `secret` is its `key`, `token` or `access`, by type."""
+
+    id: str
+    provider: str
+    type: ProfileType
+    secret: SecretRef | None = None
+    refresh: SecretRef | None = None
+    #: milliseconds since the epoch
+    expires: int | None = None
+    email: str | None = None
+    account_id: str | None = None
+    gateway_id: str | None = None
+    base_url: str | None = None
+    endpoint: Endpoint | None = None
+    owner: str | None = None
+    metadata: Mapping[str, Any] = field(default_factory=lambda: EMPTY)
+
+
+@dataclass(frozen=True, slots=True)
+class Credential:
+    """One way to authenticate to a provider. `id` is what `x-gateway-profile` shows: a profile id, `env:NAME`,
+    `config:provider` or `none:provider`. `secret` is None only for the source `none`."""
+
+    id: str
+    provider: str
+    source: CredentialSource
+    type: ProfileType | Literal["none"]
+    secret: Secret | None = None
+    endpoint: Endpoint | None = None
+    billing: Billing = "metered"
+    expires: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who calls (SPEC §2). Absent allow-lists are None and allow all. `expires_at` is milliseconds since the epoch."""
+
+    subject: str
+    scopes: frozenset[str] = frozenset()
+    admin: bool = False
+    kind: Literal["token", "legacy", "anonymous", "local"] = "token"
+    expires_at: int | None = None
+    models: tuple[str, ...] | None = None
+    providers: tuple[str, ...] | None = None
+    profiles: tuple[str, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TokenTable:
+    """Callers by the SHA-256 digest of their token. `configured` counts every configured token, disabled ones too."""
+
+    callers: Mapping[bytes, Caller] = field(default_factory=lambda: EMPTY, repr=False)
+    configured: int = 0
+    legacy: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class EgressRules:
+    """`egressPolicy`, with the environment's overrides applied (SPEC §6)."""
+
+    mode: Literal["enforce", "observe", "off"] = "enforce"
+    resolve_dns: bool = True
+    fail_closed: bool = True
+    enforce_https: bool = True
+    #: an http(s) URL; its userinfo, if any, is a credential
+    proxy: SecretRef | None = None
+    aws_metadata: bool = False
+    allow_local_providers: frozenset[str] = frozenset()
+    deny_hosts: frozenset[str] = frozenset()
+    deny_cidrs: tuple[str, ...] = ()
+    allow_localhost: bool = False
+    allow_insecure_http: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class FallbackRules:
+    """`providerFallback` (SPEC §3, §5). `order` keys are normalised as far as they name a provider."""
+
+    enabled: bool = True
+    order: Mapping[str, tuple[str, ...]] = field(default_factory=lambda: EMPTY)
+    retry_status_codes: frozenset[int] = frozenset({408, 429, 500, 502, 503, 504, 529})
+    max_attempts: int = 6
+    subscription_to_metered: Literal["allow", "refuse"] = "allow"
+
+
+@dataclass(frozen=True, slots=True)
+class ServerSettings:
+    """`server` (SPEC §3)."""
+
+    host: str = "127.0.0.1"
+    port: int = 8080
+    allowed_hosts: frozenset[str] = frozenset()
+    cors_origins: frozenset[str] = frozenset()
+    trusted_proxies: tuple[str, ...] = ()
+    max_body_bytes: int = 33_554_432
+    request_timeout_seconds: float = 600.0
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """One compiled config: immutable, swapped whole. `etag` changes whenever the file or `.env` does.
+
+    `providers` holds catalog and config together under normalised ids; `aliases` maps every other accepted spelling.
+    `profiles` keeps file order; `order` lists profile ids per provider, strict (SPEC §5).
+    `warnings` are sentences for the log, the doctor and the config page.
+    """
+
+    etag: str
+    providers: Mapping[str, Provider]
+    aliases: Mapping[str, str]
+    profiles: Mapping[str, Profile]
+    order: Mapping[str, tuple[str, ...]]
+    tokens: TokenTable
+    egress: EgressRules
+    fallback: FallbackRules
+    server: ServerSettings
+    active_providers: frozenset[str] | None = None
+    default_model: str | None = None
+    warnings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ConfigFault:
+    """Why the newest config is not in force. `since` is seconds since the epoch."""
+
+    message: str
+    path: str | None
+    since: float
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """One try: which provider, which upstream model name, which credential."""
+
+    provider: Provider
+    model: str
+    credential: Credential
+    fallback: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class PassedOver:
+    """A candidate that is not tried, and the reason in words fit for an admin."""
+
+    candidate: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What a model name means now: attempts in order (never empty) and what was passed over."""
+
+    requested: str
+    attempts: tuple[Attempt, ...]
+    passed_over: tuple[PassedOver, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A model call as it entered. `envelope` is the body's top level: name to raw JSON bytes, order kept."""
+
+    operation: Operation
+    dialect: Literal["openai-chat", "openai-embeddings"]
+    envelope: Mapping[str, Any]
+    caller: Caller
+    model: str | None
+    stream: bool
+    wants_usage: bool
+    preferred_profile: str | None = None
+    #: the few request headers that may travel on, such as `user-agent`
+    passthrough: Headers = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Timeouts:
+    """Seconds. `first_byte` runs from the end of the send to the status line; `idle` is silence between chunks."""
+
+    connect: float = 10.0
+    first_byte: float = 600.0
+    idle: float = 300.0
+
+
+@dataclass(frozen=True, slots=True)
+class Outbound:
+    """One HTTP request about to leave. `target` is the path and query. `headers` leave out Host, Content-Length and
+    Connection, which the transport writes. `provider` decides the egress exemption and names the error."""
+
+    provider: str
+    method: str
+    endpoint: Endpoint
+    target: str
+    headers: Headers
+    body: bytes = b""
+    timeouts: Timeouts = Timeouts()
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """Tokens of one call, as the provider counted them."""
+
+    input: int = 0
+    output: int = 0
+    cache_read: int = 0
+    cache_write: int = 0
+    reasoning: int = 0
