@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any, Final, Literal
 
+from .errors import GatewayError
+
 __all__ = [
     "EMPTY",
     "Attempt",
@@ -21,6 +23,8 @@ __all__ = [
     "EgressRules",
     "Endpoint",
     "FallbackRules",
+    "Fault",
+    "FaultKind",
     "Headers",
     "Model",
     "Operation",
@@ -37,10 +41,9 @@ __all__ = [
     "Snapshot",
     "Timeouts",
     "TokenTable",
-    "Usage",
 ]
 
-EMPTY: Final[Mapping[str, Any]] = MappingProxyType({})
+EMPTY: Final[Mapping[Any, Any]] = MappingProxyType({})
 
 #: HTTP header fields as they go over the wire: lower-case names, in order.
 Headers = tuple[tuple[bytes, bytes], ...]
@@ -380,12 +383,23 @@ class Outbound:
     timeouts: Timeouts = Timeouts()
 
 
-@dataclass(frozen=True, slots=True)
-class Usage:
-    """Tokens of one call, as the provider counted them."""
+#: Who is to blame, which decides what rests and whether the next attempt may do better (SPEC §5):
+#: `auth` 401, or a 403 about the credential; `billing` 402 or a spent account; `rate_limit` 429; `overloaded` 529, 503;
+#: `denied` a 403 about model, region or policy, or an HTML challenge; `rejected` any other 4xx, the request's own fault;
+#: `server` any other 5xx; `invalid` bytes that are not the protocol; `unreachable` and `timeout` no answer at all.
+FaultKind = Literal[
+    "auth", "billing", "rate_limit", "overloaded", "denied", "rejected", "server", "invalid", "unreachable", "timeout"
+]
 
-    input: int = 0
-    output: int = 0
-    cache_read: int = 0
-    cache_write: int = 0
-    reasoning: int = 0
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """Why an attempt failed. `error` is what the caller is told if no other attempt succeeds.
+
+    `retry_after` is seconds as stated by the provider.
+    """
+
+    kind: FaultKind
+    error: GatewayError
+    status: int | None = None
+    retry_after: float | None = None
