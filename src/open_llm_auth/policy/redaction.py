@@ -1,0 +1,33 @@
+"""What is taken out of a text before anybody sees it (SPEC §9, §11)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from typing import Final
+
+__all__ = ["REDACTED", "Scrubber"]
+
+REDACTED: Final = "[REDACTED]"
+
+#: Shorter texts are not keys, and hiding them would blank ordinary words.
+_SHORTEST = 8
+
+#: What keys look like, for those we were never told of: well-known prefixes, bearer values, JSON web tokens.
+_SHAPES = re.compile(
+    r"\b(?:sk|pk|rk|ola|gsk|xai|hf|ghp|gho|ghu|ghs|github_pat|glpat|AKIA|ASIA|AIza|ya29|eyJ)[-_.A-Za-z0-9]{16,}"
+    r"|(?<=[Bb]earer )[^\s\"',;]{8,}"
+)
+
+
+class Scrubber:
+    """Replaces every known secret, and whatever looks like one, by `[REDACTED]`."""
+
+    def __init__(self, secrets: Iterable[str]) -> None:
+        known = sorted({text for text in secrets if len(text) >= _SHORTEST}, key=len, reverse=True)
+        self._known = re.compile("|".join(map(re.escape, known))) if known else None
+
+    def __call__(self, text: str) -> str:
+        if self._known is not None:
+            text = self._known.sub(REDACTED, text)
+        return _SHAPES.sub(REDACTED, text)
