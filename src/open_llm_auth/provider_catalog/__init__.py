@@ -1,0 +1,5 @@
+"""The providers known out of the box: ids, aliases, addresses, environment names and models, as data (SPEC §4)."""
+
+from .catalog import Catalog, load_catalog, read_catalog
+
+__all__ = ["Catalog", "load_catalog", "read_catalog"]
