@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Final, get_args
 
-from open_llm_auth.values import Secret, SecretRef, SecretScheme
+from ..values import Secret, SecretRef, SecretScheme
 
 __all__ = ["is_reference", "parse_reference"]
 
