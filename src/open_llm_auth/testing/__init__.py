@@ -1,7 +1,8 @@
-"""Shipped fakes: a clock that is moved by hand, a scripted transport, and a provider that is a real HTTP server."""
+"""Shipped for tests: a clock moved by hand, a scripted transport, a fake provider, and the gateway as a process."""
 
 from .behaviours import BEHAVIOURS, SPLITS, Behaviour
 from .clock import ManualClock
+from .gateway_process import GatewayAnswer, GatewayFailed, GatewayProcess, free_port
 from .provider_server import Exchange, FakeProvider, SeenRequest
 from .scripted import ScriptedReply, ScriptedTransport
 
@@ -11,8 +12,12 @@ __all__ = [
     "Behaviour",
     "Exchange",
     "FakeProvider",
+    "GatewayAnswer",
+    "GatewayFailed",
+    "GatewayProcess",
     "ManualClock",
     "ScriptedReply",
     "ScriptedTransport",
     "SeenRequest",
+    "free_port",
 ]

@@ -1,0 +1,133 @@
+"""Fixtures that every suite may use: a fake provider, the gateway as a real process before it, and a certificate."""
+
+from __future__ import annotations
+
+import secrets
+import ssl
+import subprocess
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from open_llm_auth.testing import FakeProvider, GatewayProcess
+
+#: Planted as secrets; no log, answer or error may ever hold one.
+PROVIDER_KEY = f"sk-canary-provider-{secrets.token_hex(12)}"
+CLIENT_TOKEN = f"canary-client-{secrets.token_hex(12)}"
+ADMIN_TOKEN = f"canary-admin-{secrets.token_hex(12)}"
+
+MakeGateway = Callable[..., GatewayProcess]
+
+
+def gateway_config(provider: FakeProvider, **sections: Any) -> dict[str, Any]:
+    """A config with the provider `fake` at `provider`, a client's token and an admin's; `sections` replace or add."""
+    config: dict[str, Any] = {
+        "providers": {
+            "fake": {
+                "baseUrl": provider.base_url,
+                "apiKey": PROVIDER_KEY,
+                "auth": "api-key",
+                "api": "openai-completions",
+                "models": [{"id": name, "name": name} for name in provider.models],
+            }
+        },
+        "authorization": {
+            "tokens": {
+                "client": {"token": CLIENT_TOKEN, "scopes": ["read", "write"], "admin": False, "enabled": True},
+                "admin": {"token": ADMIN_TOKEN, "scopes": [], "admin": True, "enabled": True},
+            }
+        },
+        "egressPolicy": {"allowLocalProviders": ["fake"]},
+    }
+    return config | sections
+
+
+@pytest.fixture(scope="session")
+def provider_key() -> str:
+    """The canary key that `provider` accepts."""
+    return PROVIDER_KEY
+
+
+@pytest.fixture(scope="session")
+def client_token() -> str:
+    return CLIENT_TOKEN
+
+
+@pytest.fixture(scope="session")
+def admin_token() -> str:
+    return ADMIN_TOKEN
+
+
+@pytest.fixture
+def provider(provider_key: str) -> Iterator[FakeProvider]:
+    """A fake provider that accepts `provider_key`."""
+    with FakeProvider(keys=(provider_key,)) as provider:
+        yield provider
+
+
+@pytest.fixture(scope="session")
+def config_for() -> Callable[..., dict[str, Any]]:
+    """`gateway_config`, as a fixture."""
+    return gateway_config
+
+
+@pytest.fixture
+def make_gateway(tmp_path: Path) -> Iterator[MakeGateway]:
+    """`make_gateway(config, environ, token=…)` starts a gateway; the end of the test stops it and reads its log."""
+    with ExitStack() as running:
+
+        def make(
+            config: Mapping[str, Any] | None,
+            environ: Mapping[str, str] | None = None,
+            *,
+            token: str = CLIENT_TOKEN,
+            **options: Any,
+        ) -> GatewayProcess:
+            home = tmp_path / f"gateway-{secrets.token_hex(4)}"
+            home.mkdir(mode=0o700)
+            gateway = GatewayProcess(home, config, token=token, environ=environ, **options)
+            return running.enter_context(gateway)
+
+        yield make
+
+
+@pytest.fixture
+def gateway(make_gateway: MakeGateway, provider: FakeProvider) -> GatewayProcess:
+    """A running gateway whose provider `fake` is `provider`; its `token` may read and write."""
+    return make_gateway(gateway_config(provider))
+
+
+@dataclass(frozen=True, slots=True)
+class Certificate:
+    """A self-signed certificate for localhost and 127.0.0.1, and the contexts of both sides."""
+
+    certificate: Path
+    key: Path
+
+    def server_context(self) -> ssl.SSLContext:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(self.certificate, self.key)
+        return context
+
+    def client_context(self) -> ssl.SSLContext:
+        """Trusts this certificate alone."""
+        return ssl.create_default_context(cafile=str(self.certificate))
+
+
+@pytest.fixture(scope="session")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> Certificate:
+    """Made by the openssl command; skips loudly where there is none."""
+    folder = tmp_path_factory.mktemp("certificate")
+    made = Certificate(folder / "certificate.pem", folder / "key.pem")
+    command = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
+    command += ["-days", "2", "-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1"]
+    command += ["-out", str(made.certificate), "-keyout", str(made.key)]
+    try:
+        subprocess.run(command, check=True, capture_output=True)
+    except FileNotFoundError:
+        pytest.skip("NO TLS TESTS: the openssl command is not on this machine")
+    return made
