@@ -24,6 +24,7 @@ __all__ = [
     "ErrorBody",
     "Usage",
     "adapt_reply",
+    "asked_encoding",
     "read_error",
     "read_request",
     "read_usage",
@@ -69,6 +70,11 @@ def _check_input(raw: Raw | None) -> None:
     head = bytes(memoryview(raw)[1:64]).lstrip()
     if first_byte(raw) == ord("[") and (head or bytes(raw)[1:].lstrip()).startswith(b"]"):
         raise InvalidRequest("'input' is empty; send at least one text.", param="input")
+
+
+def asked_encoding(envelope: Mapping[str, Raw]) -> str | None:
+    """The `encoding_format` of a request that was read."""
+    return read_text(envelope, "encoding_format")
 
 
 def write_request(envelope: Mapping[str, Raw], *, model: str) -> bytes:

@@ -77,4 +77,4 @@ def _read_window(row: dict[str, Any]) -> int | None:
     meta = row.get("meta")
     # llama-server: what the model was trained for
     stated = [row.get(key) for key in _WINDOWS] + ([meta.get("n_ctx_train")] if isinstance(meta, dict) else [])
-    return next((size for size in stated if isinstance(size, int) and 0 < size < 10**9), None)
+    return next((size for size in stated if type(size) is int and 0 < size < 10**9), None)

@@ -15,7 +15,7 @@ from ..errors import InvalidRequest, UpstreamInvalidResponse
 from . import sse
 from .envelope import Envelope, first_byte, is_null, read_envelope, read_flag, read_model, type_of
 from .events import ErrorBody, Usage
-from .openai_error import read_error, write_error, write_stream_error
+from .openai_error import read_error, write_error, write_error_body, write_stream_error
 
 __all__ = [
     "ChatRequest",
@@ -28,6 +28,7 @@ __all__ = [
     "stream_from_reply",
     "usage_from",
     "write_error",
+    "write_error_body",
     "write_request",
     "write_stream_error",
 ]

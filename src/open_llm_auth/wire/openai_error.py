@@ -13,7 +13,7 @@ from ..errors import GatewayError, UpstreamError
 from . import sse
 from .events import ErrorBody
 
-__all__ = ["read_error", "write_error", "write_stream_error"]
+__all__ = ["read_error", "write_error", "write_error_body", "write_stream_error"]
 
 _DECODER: Final = msgspec.json.Decoder()
 _ENCODER: Final = msgspec.json.Encoder(enc_hook=str)
@@ -140,6 +140,12 @@ def write_error(error: GatewayError) -> bytes:
 def write_stream_error(error: GatewayError) -> bytes:
     """The same as one event, which ends a stream that has begun."""
     return sse.event(write_error(error))
+
+
+def write_error_body(error: ErrorBody) -> bytes:
+    """What a provider said, as the body it would have had outside a stream."""
+    fields = {"message": error.message, "type": error.type, "param": error.param, "code": error.code}
+    return _ENCODER.encode({"error": fields})
 
 
 def _type_of(error: GatewayError) -> str:
