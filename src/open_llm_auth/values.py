@@ -355,6 +355,8 @@ class Call:
     model: str | None
     stream: bool
     wants_usage: bool
+    #: how many choices were asked for (`n`)
+    choices: int = 1
     preferred_profile: str | None = None
     #: the few request headers that may travel on, such as `user-agent`
     passthrough: Headers = ()
@@ -385,7 +387,7 @@ class Outbound:
 
 #: Who is to blame, which decides what rests and whether the next attempt may do better (SPEC §5):
 #: `auth` 401, or a 403 about the credential; `billing` 402 or a spent account; `rate_limit` 429; `overloaded` 529, 503;
-#: `denied` a 403 about model, region or policy, or an HTML challenge; `rejected` any other 4xx, the request's own fault;
+#: `denied` a 403 about model, region or policy, or an HTML challenge; `rejected` any other 4xx, the request's fault;
 #: `server` any other 5xx; `invalid` bytes that are not the protocol; `unreachable` and `timeout` no answer at all.
 FaultKind = Literal[
     "auth", "billing", "rate_limit", "overloaded", "denied", "rejected", "server", "invalid", "unreachable", "timeout"

@@ -131,7 +131,7 @@ def check_host(host: str | None, allowed: Collection[str]) -> None:
     if host is not None and _host_is_ours(host, frozenset(allowed)):
         return
     raise HostNotAllowed(
-        f"The host {(host or '')[:255]!r} is not one this gateway answers to. Add it to server.allowedHosts to allow it.",
+        f"The host {(host or '')[:255]!r} is not one this gateway answers to. Add it to server.allowedHosts.",
         details={"setting": "server.allowedHosts"},
     )
 

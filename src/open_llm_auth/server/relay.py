@@ -1,0 +1,456 @@
+"""One model call: attempts in order, fail-over before the commit point, the answer relayed as it arrives (SPEC §5)."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Final
+
+import msgspec
+
+from ..auth.health import HealthTable
+from ..auth.manager import ProviderManager
+from ..errors import (
+    EgressBlocked,
+    GatewayError,
+    SecretUnavailable,
+    UpstreamError,
+    UpstreamHTTPError,
+    UpstreamInvalidResponse,
+    UpstreamTimeout,
+)
+from ..policy.egress import blocked, check_endpoint
+from ..policy.failover import moves_on
+from ..policy.redaction import Scrubber
+from ..ports import Clock, ConfigSource, Reply, SecretSource, Transport
+from ..providers.spec import LocalAnswer, UpstreamKind
+from ..values import Attempt, Call, Fault, Headers, Model, Outbound, PassedOver, Plan, Snapshot, Timeouts
+from ..wire import embeddings, openai_chat
+from ..wire.events import Usage
+
+__all__ = ["Answer", "Relay"]
+
+#: A stream's head is held for its first content at most this long (SPEC §5, commit point).
+_COMMIT_SECONDS: Final = 2.0
+_ERROR_BYTES: Final = 1 << 20
+_REPLY_BYTES: Final = 256 << 20
+
+Discovered = Mapping[str, Mapping[str, Model]]
+
+
+@dataclass(slots=True)
+class Answer:
+    """What a call came to: `body`, or `stream` for a streamed one. Whoever takes it closes it.
+
+    `usage` is filled in by the end of the body; `failed` names the error a stream ended with.
+    """
+
+    status: int
+    headers: Headers
+    attempt: Attempt
+    attempts: int
+    body: bytes | None = None
+    stream: AsyncIterator[bytes] | None = None
+    usage: Usage | None = None
+    failed: GatewayError | None = None
+    reply: Reply | None = None
+
+    async def aclose(self) -> None:
+        """Drop the upstream at once if it is still sending."""
+        if self.reply is not None:
+            await self.reply.aclose()
+
+
+class Relay:
+    """Carries calls. One for the process; everything it needs is passed in."""
+
+    def __init__(
+        self,
+        *,
+        config: ConfigSource,
+        manager: ProviderManager,
+        health: HealthTable,
+        transport: Transport,
+        kinds: Mapping[str, UpstreamKind],
+        secrets: SecretSource,
+        clock: Clock,
+        discovered: Callable[[], Discovered],
+    ) -> None:
+        self._config = config
+        self._manager = manager
+        self._health = health
+        self._transport = transport
+        self._kinds = kinds
+        self._secrets = secrets
+        self._clock = clock
+        self._discovered = discovered
+        #: providers that refused `stream_options` (SPEC §11)
+        self._without_usage: set[str] = set()
+
+    def plan(self, snapshot: Snapshot, call: Call) -> Plan:
+        """The attempts that egress lets be made.
+
+        Raises:
+            EgressBlocked: the policy forbids every one.
+            GatewayError: as `ProviderManager.plan` does.
+        """
+        plan = self._manager.plan(
+            snapshot,
+            model=call.model,
+            caller=call.caller,
+            operation=call.operation,
+            preferred_profile=call.preferred_profile,
+            discovered=self._discovered(),
+        )
+        first: EgressBlocked | None = None
+        for attempt in plan.attempts:
+            error = self._forbidden(snapshot, attempt)
+            if error is not None:
+                first = first or error
+                plan = _without(plan, attempt, str(error.details.get("reason")))
+        if first is not None and not plan.attempts:
+            raise first
+        return plan
+
+    async def open(self, call: Call, on_attempt: Callable[[Attempt, int], object] | None = None) -> Answer:
+        """Make the call: the first attempt that answers well is the answer.
+
+        `on_attempt` is told of each attempt, numbered from 1, before it is made.
+
+        Raises:
+            GatewayError: what the last attempt failed with, its headers naming provider, profile and attempts.
+        """
+        snapshot = self._config.current()
+        plan = self.plan(snapshot, call)
+        deadline = self._clock.monotonic() + snapshot.server.request_timeout_seconds
+        told: GatewayError | None = None
+        for number, attempt in enumerate(plan.attempts, 1):
+            if on_attempt is not None:
+                on_attempt(attempt, number)
+            outcome = await self._try(snapshot, call, attempt, deadline)
+            now = self._clock.monotonic()
+            if isinstance(outcome, Answer):
+                self._health.succeeded(attempt.credential, attempt.model, now)
+                outcome.attempts = number
+                outcome.headers = (*_gateway_headers(attempt, number), *outcome.headers)
+                return outcome
+            error = outcome.error
+            if not isinstance(error, EgressBlocked):
+                self._health.failed(attempt.credential, attempt.model, outcome, now)
+            if told is None or not isinstance(error, EgressBlocked):
+                told = error
+                told.headers += tuple((n.decode(), v.decode("latin-1")) for n, v in _gateway_headers(attempt, number))
+            if number == len(plan.attempts) or now >= deadline or not moves_on(outcome, snapshot.fallback):
+                raise told
+        raise AssertionError("a plan is never empty")
+
+    async def _try(self, snapshot: Snapshot, call: Call, attempt: Attempt, deadline: float) -> Answer | Fault:
+        kind = self._kinds[attempt.provider.api]
+        ask_usage = call.stream and attempt.provider.stream_usage and attempt.provider.id not in self._without_usage
+        outcome = await self._send(snapshot, kind, call, attempt, deadline, ask_usage)
+        if ask_usage and isinstance(outcome, Fault) and _refuses_usage(outcome):
+            outcome = await self._send(snapshot, kind, call, attempt, deadline, ask_usage=False)
+            if isinstance(outcome, Answer):
+                self._without_usage.add(attempt.provider.id)
+        return outcome
+
+    async def _send(
+        self, snapshot: Snapshot, kind: UpstreamKind, call: Call, attempt: Attempt, deadline: float, ask_usage: bool
+    ) -> Answer | Fault:
+        body = _write_body(call, attempt.model, ask_usage)
+        try:
+            if kind.answer is not None:
+                reply: Reply = _LocalReply(kind.answer(call.operation, body, call.stream))
+            else:
+                reply = await self._transport.send(self._outbound(kind, call, attempt, body, deadline))
+        except (UpstreamError, EgressBlocked, SecretUnavailable) as error:
+            return _fault(error)
+        handed_over = False
+        try:
+            outcome = await self._receive(snapshot, kind, call, attempt, reply)
+            handed_over = isinstance(outcome, Answer) and outcome.stream is not None
+        except UpstreamError as error:
+            outcome = _fault(error)
+        finally:
+            if not handed_over:
+                await reply.aclose()
+        return outcome
+
+    async def _receive(
+        self, snapshot: Snapshot, kind: UpstreamKind, call: Call, attempt: Attempt, reply: Reply
+    ) -> Answer | Fault:
+        provider = attempt.provider.id
+        if reply.status >= 400:
+            body = await reply.read(_ERROR_BYTES)
+            return kind.read_error(provider, reply.status, reply.headers, body, self._scrubber(snapshot))
+        if not 200 <= reply.status < 300:
+            raise UpstreamInvalidResponse(
+                f"Upstream provider {provider!r} answered HTTP {reply.status}; redirects are never followed. "
+                f"Check its baseUrl.",
+                details={"provider": provider, "upstreamStatus": reply.status},
+            )
+        if not call.stream:
+            return await self._plain(snapshot, kind, call, attempt, reply)
+        if (reply.header(b"content-type") or b"").startswith(b"application/json"):
+            return await self._streamed_from_plain(snapshot, kind, call, attempt, reply)
+        return await self._stream(
+            snapshot, attempt, reply, openai_chat.StreamRelay(hide_usage=not call.wants_usage, choices=call.choices)
+        )
+
+    async def _plain(
+        self, snapshot: Snapshot, kind: UpstreamKind, call: Call, attempt: Attempt, reply: Reply
+    ) -> Answer | Fault:
+        body = await reply.read(_REPLY_BYTES)
+        failure = self._failure_in(snapshot, kind, attempt, reply, body)
+        if failure is not None:
+            return failure
+        if call.operation == "embeddings":
+            body = embeddings.adapt_reply(body, embeddings.asked_encoding(call.envelope))
+            usage = embeddings.read_usage(body)
+        else:
+            usage = openai_chat.read_usage(body)
+        return Answer(reply.status, _rate_limits(reply), attempt, 0, body=body, usage=usage)
+
+    def _failure_in(
+        self, snapshot: Snapshot, kind: UpstreamKind, attempt: Attempt, reply: Reply, body: bytes
+    ) -> Fault | None:
+        """A 200 whose body is an error, or no JSON object at all, is not an answer."""
+        if body[:1] != b"{" and body.lstrip()[:1] != b"{":
+            return _fault(
+                UpstreamInvalidResponse(
+                    f"Upstream provider {attempt.provider.id!r} answered HTTP {reply.status} with something that is "
+                    f"not JSON. Check its baseUrl.",
+                    details={"provider": attempt.provider.id, "upstreamStatus": reply.status},
+                )
+            )
+        if body.find(b'"error"', 0, 512) < 0:
+            return None
+        error = openai_chat.read_error(body)
+        if error is None or b'"choices"' in body or b'"data"' in body:
+            return None
+        return kind.read_error(
+            attempt.provider.id, _status_in(error.code), reply.headers, body, self._scrubber(snapshot)
+        )
+
+    async def _streamed_from_plain(
+        self, snapshot: Snapshot, kind: UpstreamKind, call: Call, attempt: Attempt, reply: Reply
+    ) -> Answer | Fault:
+        """An upstream that ignored `stream` is told to its client as a stream all the same."""
+        plain = await self._plain(snapshot, kind, call, attempt, reply)
+        if isinstance(plain, Answer) and plain.body is not None:
+            relay = openai_chat.StreamRelay(hide_usage=not call.wants_usage, choices=call.choices)
+            plain.stream = _once(relay.feed(openai_chat.stream_from_reply(plain.body)))
+            plain.body = None
+        return plain
+
+    async def _stream(
+        self, snapshot: Snapshot, attempt: Attempt, reply: Reply, relay: openai_chat.StreamRelay
+    ) -> Answer | Fault:
+        """Hold the stream until its commit point; what fails before it is an ordinary fault."""
+        chunks = reply.chunks()
+        held = bytearray()
+        pending: asyncio.Task[bytes | None] | None = None
+        give_up = asyncio.get_running_loop().time() + _COMMIT_SECONDS
+        try:
+            while not (relay.committed or relay.done):
+                if pending is None:
+                    pending = asyncio.ensure_future(_next(chunks))
+                left = give_up - asyncio.get_running_loop().time()
+                await asyncio.wait({pending}, timeout=max(left, 0))
+                if not pending.done():
+                    break
+                chunk = pending.result()
+                pending = None
+                if chunk is None:
+                    held += relay.end()
+                    break
+                held += relay.feed(chunk)
+                if relay.failure is not None:
+                    return self._stream_fault(snapshot, attempt, relay.failure)
+        except BaseException:
+            if pending is not None:
+                pending.cancel()
+            raise
+        answer = Answer(reply.status, _rate_limits(reply), attempt, 0, reply=reply)
+        answer.stream = self._rest(snapshot, answer, bytes(held), pending, chunks, relay)
+        return answer
+
+    async def _rest(
+        self,
+        snapshot: Snapshot,
+        answer: Answer,
+        held: bytes,
+        pending: asyncio.Task[bytes | None] | None,
+        chunks: AsyncIterator[bytes],
+        relay: openai_chat.StreamRelay,
+    ) -> AsyncIterator[bytes]:
+        try:
+            if held:
+                yield held
+            if pending is not None:
+                first = await pending
+                if first is None:
+                    yield relay.end()
+                    return
+                yield relay.feed(first)
+            if relay.failure is None:
+                async for chunk in chunks:
+                    ready = relay.feed(chunk)
+                    if ready:
+                        yield ready
+                    if relay.failure is not None:
+                        break
+            if relay.failure is None:
+                yield relay.end()
+            else:
+                raise self._stream_fault(snapshot, answer.attempt, relay.failure).error
+        except UpstreamError as error:
+            answer.failed = error
+            yield openai_chat.write_stream_error(error)
+        finally:
+            if pending is not None:
+                pending.cancel()
+            answer.usage = relay.usage
+            await answer.aclose()
+
+    def _outbound(self, kind: UpstreamKind, call: Call, attempt: Attempt, body: bytes, deadline: float) -> Outbound:
+        left = max(deadline - self._clock.monotonic(), 0.001)
+        provider = attempt.provider
+        extra = call.passthrough
+        if provider.headers:
+            extra += tuple((name.encode(), self._secrets.get(ref).reveal().encode()) for name, ref in provider.headers)
+        model = provider.models.get(attempt.model)
+        if model is not None and model.headers:
+            extra += tuple((name.encode(), self._secrets.get(ref).reveal().encode()) for name, ref in model.headers)
+        return kind.prepare(
+            provider, attempt.credential, call.operation, body, extra, Timeouts(first_byte=left), call.stream
+        )
+
+    def _forbidden(self, snapshot: Snapshot, attempt: Attempt) -> EgressBlocked | None:
+        if self._kinds[attempt.provider.api].answer is not None:
+            return None
+        endpoint = attempt.credential.endpoint or attempt.provider.endpoint
+        if endpoint is None:
+            return EgressBlocked(
+                f"Provider {attempt.provider.id!r} has no usable baseUrl. Set providers.{attempt.provider.id}.baseUrl.",
+                details={"provider": attempt.provider.id, "reason": "missing_host", "phase": "resolve"},
+            )
+        verdict = check_endpoint(snapshot.egress, attempt.provider.id, endpoint)
+        if verdict.allowed:
+            return None
+        return blocked(attempt.provider.id, endpoint, verdict.reason or "blocked", "resolve")
+
+    def _stream_fault(self, snapshot: Snapshot, attempt: Attempt, failure: openai_chat.ErrorBody) -> Fault:
+        """An error told as a stream event, with the status it would have had."""
+        kind = self._kinds[attempt.provider.api]
+        body = msgspec.json.encode({"error": failure})
+        return kind.read_error(attempt.provider.id, _status_in(failure.code), (), body, self._scrubber(snapshot))
+
+    def _scrubber(self, snapshot: Snapshot) -> Scrubber:
+        """Every secret this snapshot can reach. Errors only, so nothing is kept."""
+        refs = [profile.secret for profile in snapshot.profiles.values()]
+        refs += [profile.refresh for profile in snapshot.profiles.values()]
+        texts: list[str] = []
+        for provider in snapshot.providers.values():
+            refs.append(provider.api_key)
+            refs += [ref for _, ref in provider.headers]
+            found = (self._secrets.environment(name) for name in provider.env_names)
+            texts += [secret.reveal() for secret in found if secret is not None]
+        for ref in refs:
+            if ref is not None:
+                try:
+                    texts.append(self._secrets.get(ref).reveal())
+                except SecretUnavailable:
+                    continue  # what can't be had can't be leaked
+        return Scrubber(texts)
+
+
+class _LocalReply:
+    """The answer of a kind that answers in process, as a Reply."""
+
+    def __init__(self, answer: LocalAnswer) -> None:
+        self.status = answer.status
+        self.headers = answer.headers
+        self._pieces = answer.pieces
+
+    def header(self, name: bytes) -> bytes | None:
+        return next((value for field, value in self.headers if field == name), None)
+
+    async def read(self, limit: int) -> bytes:
+        return b"".join([piece async for piece in self.chunks()])[:limit]
+
+    async def chunks(self) -> AsyncIterator[bytes]:
+        for delay, piece in self._pieces:
+            if delay:
+                await asyncio.sleep(delay)
+            yield piece
+
+    async def aclose(self) -> None:
+        """Nothing is open."""
+
+
+async def _next(chunks: AsyncIterator[bytes]) -> bytes | None:
+    return await anext(chunks, None)
+
+
+async def _once(body: bytes) -> AsyncIterator[bytes]:
+    yield body
+
+
+def _write_body(call: Call, model: str, ask_usage: bool) -> bytes:
+    if call.operation == "embeddings":
+        return embeddings.write_request(call.envelope, model=model)
+    return openai_chat.write_request(call.envelope, model=model, ask_usage=ask_usage)
+
+
+def _without(plan: Plan, attempt: Attempt, reason: str) -> Plan:
+    name = f"{attempt.provider.id}/{attempt.model} via {attempt.credential.id}"
+    return replace(
+        plan,
+        attempts=tuple(a for a in plan.attempts if a is not attempt),
+        passed_over=(*plan.passed_over, PassedOver(name, f"egress: {reason}")),
+    )
+
+
+def _gateway_headers(attempt: Attempt, number: int) -> Headers:
+    return (
+        (b"x-gateway-provider", attempt.provider.id.encode()),
+        (b"x-gateway-model", _header_text(attempt.model)),
+        (b"x-gateway-profile", _header_text(attempt.credential.id)),
+        (b"x-gateway-attempts", b"%d" % number),
+    )
+
+
+def _header_text(text: str) -> bytes:
+    """A name fit for a header field: what is not printable ASCII is shown as it would be in a literal."""
+    if text.isascii() and text.isprintable():
+        return text.encode()
+    return text.encode("unicode_escape")
+
+
+def _rate_limits(reply: Reply) -> Headers:
+    return tuple((name, value) for name, value in reply.headers if name.startswith(b"x-ratelimit-"))
+
+
+def _status_in(code: object) -> int:
+    """The HTTP status an error body stands for, where its code is one."""
+    text = str(code)
+    return int(text) if text.isdigit() and 400 <= int(text) <= 599 else 502
+
+
+def _refuses_usage(fault: Fault) -> bool:
+    return fault.status in {400, 422} and "stream_options" in f"{fault.error.message} {fault.error.param}"
+
+
+def _fault(error: GatewayError) -> Fault:
+    """A fault that was raised rather than read."""
+    match error:
+        case UpstreamTimeout():
+            return Fault("timeout", error)
+        case UpstreamInvalidResponse():
+            return Fault("invalid", error)
+        case UpstreamHTTPError():
+            return Fault("server", error, status=error.status)
+        case _:
+            return Fault("unreachable", error)

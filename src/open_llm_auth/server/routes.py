@@ -1,0 +1,87 @@
+"""Every route there is, with the scope it needs and the shape of its errors (SPEC §1). No row, no route."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final, Literal
+
+from ..errors import MethodNotAllowed, RouteNotFound
+from ..policy.access import Scope
+
+__all__ = ["ROUTES", "Route", "Surface", "find_route", "surface_of"]
+
+Surface = Literal["openai", "anthropic", "gemini", "universal"]
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """One row. `path` is literal, or ends in one `{name}` that takes the rest of the path, slashes included.
+
+    `scope` None means nobody is asked who they are. `any_host` exempts it from the Host check (SPEC §2).
+    """
+
+    method: str
+    path: str
+    scope: Scope | None
+    summary: str
+    any_host: bool = False
+
+
+ROUTES: Final[tuple[Route, ...]] = (
+    Route("GET", "/health", None, "Liveness: the process answers", any_host=True),
+    Route("GET", "/health/ready", None, "Readiness: a word, and details for callers with the read scope"),
+    Route("GET", "/", None, "The first page"),
+    Route("HEAD", "/", None, "Whether anybody is there, as Claude Code asks before its first call"),
+    Route("GET", "/docs", None, "This reference as a page"),
+    Route("GET", "/openapi.json", None, "This reference for programs"),
+    Route("GET", "/static/{path}", None, "What the pages are made of"),
+    Route("POST", "/v1/chat/completions", "write", "OpenAI chat completions, plain and streamed"),
+    Route("POST", "/v1/embeddings", "write", "OpenAI embeddings"),
+    Route("GET", "/v1/models", "read", "Models of the usable providers"),
+    Route("GET", "/v1/models/{model}", "read", "One model"),
+)
+
+_EXACT: Final = {(route.method, route.path): route for route in ROUTES if "{" not in route.path}
+_PREFIXED: Final = tuple((route, route.path[: route.path.index("{")]) for route in ROUTES if "{" in route.path)
+
+#: The longest prefix that fits names the shape of errors, for routes that do not exist too.
+_SURFACES: Final[tuple[tuple[str, Surface], ...]] = (
+    ("/v1/messages", "anthropic"),
+    ("/v1beta/", "gemini"),
+    ("/v1/universal", "universal"),
+    ("/v1/", "openai"),
+)
+
+
+def surface_of(path: str) -> Surface:
+    """Whose error shape a path answers in."""
+    return next((surface for prefix, surface in _SURFACES if path.startswith(prefix)), "universal")
+
+
+def find_route(method: str, path: str) -> tuple[Route, str]:
+    """The row of a request and what its `{name}` took ("" without one).
+
+    Raises:
+        RouteNotFound: no such path.
+        MethodNotAllowed: the path exists for other methods, which `Allow` names.
+    """
+    route = _EXACT.get((method, path))
+    if route is not None:
+        return route, ""
+    for route, prefix in _PREFIXED:
+        if route.method == method and path.startswith(prefix) and len(path) > len(prefix):
+            return route, path[len(prefix) :]
+    allowed = sorted({route.method for route in ROUTES if _fits(route, path)})
+    if not allowed:
+        raise RouteNotFound(f"There is no route {path[:200]!r}. GET /docs lists them all.")
+    raise MethodNotAllowed(
+        f"{path[:200]!r} does not take {method[:20]}; it takes {', '.join(allowed)}.",
+        headers=(("allow", ", ".join(allowed)),),
+    )
+
+
+def _fits(route: Route, path: str) -> bool:
+    if "{" not in route.path:
+        return route.path == path
+    prefix = route.path[: route.path.index("{")]
+    return path.startswith(prefix) and len(path) > len(prefix)

@@ -1,0 +1,1 @@
+"""One small module per surface: its requests in, its answers out."""

@@ -1,0 +1,184 @@
+"""What each request came to: counts, and one log line a request (SPEC §10). Never prompts, never answers."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter, deque
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Final
+
+import msgspec
+
+from ..values import Attempt
+from ..wire.events import Usage
+
+__all__ = ["Counts", "Ledger", "LineFormat", "Row", "json_line", "text_line"]
+
+#: Rows waiting to be written. At a log that stands still the oldest go first, and are counted.
+_WAITING: Final = 10_000
+#: How many rows are formatted before other calls get their turn: well under a millisecond of work.
+_SLICE: Final = 50
+_FLUSH_SECONDS: Final = 0.1
+
+
+@dataclass(slots=True)
+class Row:
+    """One request. `at` is seconds since the epoch; `began` and `first_byte` are monotonic seconds."""
+
+    at: float
+    began: float
+    call_id: str
+    request_id: str
+    method: str
+    path: str
+    subject: str | None = None
+    status: int = 0
+    requested: str | None = None
+    provider: str | None = None
+    model: str | None = None
+    profile: str | None = None
+    attempts: int = 0
+    stream: bool = False
+    usage: Usage | None = None
+    first_byte: float | None = None
+    ended: float = 0.0
+    #: the error code, or `client_disconnected`
+    code: str | None = None
+
+    def note_attempt(self, attempt: Attempt, number: int) -> None:
+        """The last attempt is the one that counts."""
+        self.provider = attempt.provider.id
+        self.model = attempt.model
+        self.profile = attempt.credential.id
+        self.attempts = number
+
+
+LineFormat = Callable[[Row], str]
+
+
+def text_line(row: Row) -> str:
+    """For a person at a terminal."""
+    time = datetime.fromtimestamp(row.at, UTC).astimezone().strftime("%H:%M:%S")
+    parts = [time, row.method, row.path, str(row.status)]
+    if row.provider is not None:
+        parts.append(f"{row.provider}/{row.model} via {row.profile}")
+        if row.attempts > 1:
+            parts.append(f"attempt {row.attempts}")
+    elif row.requested is not None:
+        parts.append(repr(row.requested))
+    if row.usage is not None:
+        parts.append(f"{row.usage.input}+{row.usage.output} tokens")
+    parts.append(f"{_milliseconds(row.began, row.ended)} ms")
+    if row.first_byte is not None and row.stream:
+        parts.append(f"first {_milliseconds(row.began, row.first_byte)} ms")
+    if row.subject is not None:
+        parts.append(f"by {row.subject}")
+    if row.code is not None:
+        parts.append(row.code)
+    parts.append(row.call_id)
+    return " ".join(parts)
+
+
+def json_line(row: Row) -> str:
+    """For a program: one JSON object, absent values left out."""
+    usage = row.usage
+    fields = {
+        "time": datetime.fromtimestamp(row.at, UTC).isoformat(timespec="milliseconds"),
+        "call": row.call_id,
+        "request": row.request_id,
+        "method": row.method,
+        "path": row.path,
+        "status": row.status,
+        "subject": row.subject,
+        "requested": row.requested,
+        "provider": row.provider,
+        "model": row.model,
+        "profile": row.profile,
+        "attempts": row.attempts or None,
+        "stream": row.stream or None,
+        "inputTokens": usage and usage.input,
+        "outputTokens": usage and usage.output,
+        "cacheReadTokens": usage and usage.cache_read,
+        "cacheWriteTokens": usage and usage.cache_write,
+        "reasoningTokens": usage and usage.reasoning,
+        "firstByteMs": None if row.first_byte is None else _milliseconds(row.began, row.first_byte),
+        "ms": _milliseconds(row.began, row.ended),
+        "code": row.code,
+    }
+    return msgspec.json.encode({name: value for name, value in fields.items() if value is not None}).decode()
+
+
+def _milliseconds(start: float, end: float) -> float:
+    return round((end - start) * 1000, 1)
+
+
+@dataclass(slots=True)
+class Counts:
+    """Totals since the start."""
+
+    requests: int = 0
+    input_tokens: int = 0
+    output_tokens: int = 0
+    dropped_lines: int = 0
+
+    def add(self, row: Row) -> None:
+        self.requests += 1
+        if row.usage is not None:
+            self.input_tokens += row.usage.input
+            self.output_tokens += row.usage.output
+
+
+class Ledger:
+    """Takes rows at no cost to the call; counts them, and writes their lines in the background.
+
+    `write` may block: it runs in a thread, one call of it at a time, in order. Everything happens on one loop.
+    """
+
+    def __init__(self, write: Callable[[str], object], line: LineFormat = json_line) -> None:
+        self.counts = Counts()
+        self.by_status: Counter[int] = Counter()
+        self._write = write
+        self._line = line
+        self._waiting: deque[Row] = deque()
+        self._flusher: asyncio.Task[None] | None = None
+
+    def record(self, row: Row) -> None:
+        """Once a request, at its end or at its abort."""
+        self.counts.add(row)
+        self.by_status[row.status] += 1
+        if len(self._waiting) >= _WAITING:
+            self._waiting.popleft()
+            self.counts.dropped_lines += 1
+        self._waiting.append(row)
+        if self._flusher is None:
+            self._flusher = asyncio.get_running_loop().create_task(self._flush())
+
+    async def aclose(self) -> None:
+        """Write what is waiting."""
+        while self._flusher is not None:
+            await asyncio.shield(self._flusher)
+
+    def snapshot(self) -> Mapping[str, object]:
+        """The counts, ready for JSON."""
+        return {
+            "requests": self.counts.requests,
+            "byStatus": {str(status): count for status, count in sorted(self.by_status.items())},
+            "inputTokens": self.counts.input_tokens,
+            "outputTokens": self.counts.output_tokens,
+            "droppedLogLines": self.counts.dropped_lines,
+        }
+
+    async def _flush(self) -> None:
+        await asyncio.sleep(_FLUSH_SECONDS)
+        try:
+            while self._waiting:
+                lines = [self._line(self._waiting.popleft()) for _ in range(min(_SLICE, len(self._waiting)))]
+                try:
+                    await asyncio.to_thread(self._write, "\n".join(lines) + "\n")
+                except OSError:
+                    # A log that can't be written (a closed pipe, a full disk) must not stop calls.
+                    self.counts.dropped_lines += len(lines)
+        finally:
+            self._flusher = None
