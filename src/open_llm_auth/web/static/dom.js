@@ -1,0 +1,38 @@
+// Builds elements from values. Text goes in as text nodes only: nothing an answer says becomes markup.
+
+/**
+ * el("button", {class: "quiet", type: "button", onclick: send}, "Send"). Properties whose value is null, undefined or
+ * false are left out; functions become listeners; true becomes an empty attribute.
+ */
+export function el(tag, properties = {}, ...children) {
+  const node = document.createElement(tag);
+  for (const [name, value] of Object.entries(properties)) {
+    if (value === null || value === undefined || value === false) continue;
+    if (typeof value === "function") node.addEventListener(name.slice(2), value);
+    else node.setAttribute(name, value === true ? "" : String(value));
+  }
+  node.append(...children.flat(Infinity).filter((child) => child !== null && child !== undefined && child !== false));
+  return node;
+}
+
+export function byId(id) {
+  return document.getElementById(id);
+}
+
+export function show(parent, ...children) {
+  parent.replaceChildren(...children.flat(Infinity).filter(Boolean));
+}
+
+/** Sets a text only when it differs, so that a live region does not repeat itself. */
+export function say(node, text) {
+  if (node.textContent !== text) node.textContent = text;
+}
+
+/** Says to assistive software that a part is being redrawn, and when it is done. */
+export function busy(node, being) {
+  node.setAttribute("aria-busy", String(being));
+}
+
+export function notice(kind, ...children) {
+  return el("p", { class: "notice", "data-kind": kind }, ...children);
+}
