@@ -22,7 +22,7 @@ from typing import Any, Final
 import msgspec
 
 from ..errors import GatewayError, InternalError, InvalidRequest
-from ..values import Credential, Headers, Operation, Outbound, Provider, Timeouts
+from ..values import Headers, Operation, Outbound
 from ..wire import embeddings, openai_chat, sse
 from . import openai
 from .spec import LocalAnswer, UpstreamKind
@@ -74,6 +74,9 @@ def answer(operation: Operation, body: bytes, stream: bool) -> LocalAnswer:
         return _chat(body, stream)
     except InvalidRequest as error:
         return _refusal(error)
+    except (OverflowError, RecursionError):
+        # A schema's own values are written back, and JSON can hold what an encoder can't.
+        return _refusal(InvalidRequest("A value of the request is too large or nested too deeply."))
 
 
 # ---------------------------------------------------------------------------------------------- chat
@@ -285,6 +288,8 @@ def _embed(body: bytes) -> LocalAnswer:
     if request.model != MODEL:
         return _failure(404, f"{_LABEL} it has the one model {MODEL!r}, not {str(request.model)[:100]!r}.")
     items = [given] if isinstance(given, str) or isinstance(given[0], int) else given
+    if not all(isinstance(item, str | list) for item in items):
+        raise InvalidRequest("'input' must hold strings or lists of tokens.", param="input")
     rows = []
     for index, item in enumerate(items):
         vector = _vector(item if isinstance(item, str) else str(item))
@@ -322,15 +327,7 @@ def _failure(status: int, message: str) -> LocalAnswer:
     return LocalAnswer(status, headers, ((0.0, body),))
 
 
-def _prepare(
-    provider: Provider,
-    credential: Credential,
-    operation: Operation,
-    body: bytes,
-    headers: Headers,
-    timeouts: Timeouts,
-    stream: bool,
-) -> Outbound:
+def _prepare(*_given: object, **_named: object) -> Outbound:
     raise InternalError("The demo provider answers in process; nothing of it is ever sent.")
 
 

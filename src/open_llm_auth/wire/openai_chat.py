@@ -38,7 +38,9 @@ Raw = msgspec.Raw
 _T = TypeVar("_T")
 _ASK_USAGE: Final = Raw(b'{"include_usage":true}')
 _TRUE: Final = Raw(b"true")
+_NULL: Final = Raw(b"null")
 _OBJECT: Final = msgspec.json.Decoder(dict[str, Raw])
+_OBJECTS: Final = msgspec.json.Decoder(list[dict[str, Raw]])
 _ANY: Final = msgspec.json.Decoder()
 _NOT_JSON: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
@@ -147,8 +149,8 @@ class _Usage(msgspec.Struct):
     prompt_tokens: Any = None
     completion_tokens: Any = None
     total_tokens: Any = None
-    prompt_tokens_details: Raw = Raw(b"null")
-    completion_tokens_details: Raw = Raw(b"null")
+    prompt_tokens_details: Raw = _NULL
+    completion_tokens_details: Raw = _NULL
     #: DeepSeek
     prompt_cache_hit_tokens: Any = None
     #: Moonshot
@@ -160,7 +162,7 @@ class _Usage(msgspec.Struct):
 
 
 class _Reply(msgspec.Struct):
-    usage: Raw = Raw(b"null")
+    usage: Raw = _NULL
 
 
 _USAGE: Final = msgspec.json.Decoder(_Usage)
@@ -235,22 +237,22 @@ def _count(value: object) -> int | None:
 class _Chunk(msgspec.Struct):
     """The part of a chunk that matters to a relay."""
 
-    choices: Raw = Raw(b"null")
-    usage: Raw = Raw(b"null")
-    error: Raw = Raw(b"null")
+    choices: Raw = _NULL
+    usage: Raw = _NULL
+    error: Raw = _NULL
     #: Groq reports usage here as well
-    x_groq: Raw = Raw(b"null")
-    object: Raw = Raw(b"null")
-    type: Raw = Raw(b"null")
+    x_groq: Raw = _NULL
+    object: Raw = _NULL
+    type: Raw = _NULL
 
 
 class _Choice(msgspec.Struct):
     index: Any = 0
-    delta: Raw = Raw(b"null")
+    delta: Raw = _NULL
     finish_reason: Any = None
-    error: Raw = Raw(b"null")
+    error: Raw = _NULL
     #: Moonshot reports usage here
-    usage: Raw = Raw(b"null")
+    usage: Raw = _NULL
 
 
 _CHUNK: Final = msgspec.json.Decoder(_Chunk)
@@ -268,9 +270,6 @@ _CONTENT: Final = (
     "audio",
     "images",
 )
-_USAGE_KEY: Final = b'"usage"'
-_ERROR_KEY: Final = b'"error"'
-_FINISH_KEY: Final = b'"finish_reason"'
 #: What stands after a key that says nothing.
 _NOTHING: Final = (b":null", b": null", b':""', b': ""')
 
@@ -321,11 +320,14 @@ class StreamRelay:
         """
         if self.done or self.failure is not None:
             return b""
-        block = self._splitter.feed(chunk)
-        if not block:
-            return block
+        if self.committed and not self._splitter.pending and chunk.endswith(sse.ENDS):
+            block = chunk
+        else:
+            block = self._splitter.feed(chunk)
+            if not block:
+                return block
         if self.committed and self._choices == 1 and _is_plain(block):
-            self.events += sse.count_events(block)
+            self.events += sse.count_events(block) if b"\r" in block else block.count(b"\n\n")
             return block
         return self._inspect(block)
 
@@ -415,18 +417,30 @@ class StreamRelay:
 
 
 def _is_plain(block: bytes) -> bool:
-    """Nothing in these events but content: no end, no error, no usage, no event name."""
+    """Nothing in these events but content: no end, no error, no usage, no event name.
+
+    Some providers send each of these fields in every chunk, saying nothing; counting that is cheaper than parsing.
+    Inside a JSON string the quotes of a key would be escaped, so that an answer about usage is no usage.
+    """
     return (
-        (_FINISH_KEY not in block or _all_empty(block, _FINISH_KEY))
-        and (_USAGE_KEY not in block or _all_empty(block, _USAGE_KEY))
-        and (_ERROR_KEY not in block or _all_empty(block, _ERROR_KEY))
+        (
+            b'"finish_reason"' not in block
+            or block.count(b'"finish_reason"') == block.count(b'"finish_reason":null')
+            or _says_nothing(block, b'"finish_reason"')
+        )
+        and (
+            b'"usage"' not in block
+            or block.count(b'"usage"') == block.count(b'"usage":null')
+            or _says_nothing(block, b'"usage"')
+        )
+        and (b'"error"' not in block or _says_nothing(block, b'"error"'))
         and b"[DONE]" not in block
         and b"event:" not in block
     )
 
 
-def _all_empty(block: bytes, key: bytes) -> bool:
-    """Whether every value of that key is null or empty. (Inside a JSON string the key's quotes would be escaped.)"""
+def _says_nothing(block: bytes, key: bytes) -> bool:
+    """Whether every value of that key is null or empty, with a space after the colon or without."""
     at = block.find(key)
     while at >= 0:
         at += len(key)
@@ -493,32 +507,46 @@ def stream_from_reply(body: bytes) -> bytes:
         UpstreamInvalidResponse: the body is not a chat completion.
     """
     try:
-        reply = _ANY.decode(body)
+        head = _OBJECT.decode(body)
+        choices = _OBJECTS.decode(head.pop("choices", _NULL))
+        deltas = [_delta(choice.get("message", _NULL)) for choice in choices]
     except _NOT_JSON as error:
-        raise UpstreamInvalidResponse("The provider's answer is not JSON.") from error
-    choices = reply.get("choices") if isinstance(reply, dict) else None
-    if not isinstance(choices, list) or not choices or not all(isinstance(choice, dict) for choice in choices):
-        raise UpstreamInvalidResponse("The provider's answer is not a chat completion.")
-    head = {key: value for key, value in reply.items() if key not in ("choices", "usage", "object")}
-    head["object"] = "chat.completion.chunk"
-    chunks = [{**head, "choices": [_opening(index, choice)]} for index, choice in enumerate(choices)]
-    chunks += [{**head, "choices": [_ending(index, choice)]} for index, choice in enumerate(choices)]
-    if isinstance(reply.get("usage"), dict):
-        chunks.append({**head, "choices": [], "usage": reply["usage"]})
-    return b"".join([*(sse.event(msgspec.json.encode(chunk)) for chunk in chunks), sse.DONE])
+        raise UpstreamInvalidResponse("The provider's answer is not a chat completion.") from error
+    if not choices:
+        raise UpstreamInvalidResponse("The provider's answer holds no choices.")
+    usage = head.pop("usage", _NULL)
+    head["object"] = Raw(b'"chat.completion.chunk"')
+    rows = [_opening(index, *pair) for index, pair in enumerate(zip(choices, deltas, strict=True))]
+    rows += [_ending(index, choice) for index, choice in enumerate(choices)]
+    chunks = [{**head, "choices": _encoded([row])} for row in rows]
+    if first_byte(usage) == ord("{"):
+        chunks.append({**head, "choices": Raw(b"[]"), "usage": usage})
+    return b"".join([*(sse.event(msgspec.json.encode(chunk).replace(b"\n", b" ")) for chunk in chunks), sse.DONE])
 
 
-def _opening(index: int, choice: dict[str, Any]) -> dict[str, Any]:
-    message = choice.get("message")
-    delta = {"role": "assistant", **(message if isinstance(message, dict) else {})}
+def _delta(message: Raw) -> Raw:
+    """A message as the one delta that says it all; its tool calls are numbered."""
+    delta = {"role": Raw(b'"assistant"'), **_OBJECT.decode(message)}
     calls = delta.get("tool_calls")
-    if isinstance(calls, list):
-        delta["tool_calls"] = [
-            {"index": number, **call} if isinstance(call, dict) else call for number, call in enumerate(calls)
-        ]
-    kept = {key: value for key, value in choice.items() if key not in ("message", "finish_reason")}
-    return {"index": index, **kept, "delta": delta, "finish_reason": None}
+    if calls is not None and first_byte(calls) == ord("["):
+        numbered = [{"index": _encoded(number), **call} for number, call in enumerate(_OBJECTS.decode(calls))]
+        delta["tool_calls"] = _encoded(numbered)
+    return _encoded(delta)
 
 
-def _ending(index: int, choice: dict[str, Any]) -> dict[str, Any]:
-    return {"index": choice.get("index", index), "delta": {}, "finish_reason": choice.get("finish_reason") or "stop"}
+def _opening(index: int, choice: dict[str, Raw], delta: Raw) -> dict[str, Raw]:
+    kept = {key: value for key, value in choice.items() if key != "message"}
+    return {"index": _encoded(index), **kept, "delta": delta, "finish_reason": _NULL}
+
+
+def _ending(index: int, choice: dict[str, Raw]) -> dict[str, Raw]:
+    reason = choice.get("finish_reason", _NULL)
+    return {
+        "index": choice.get("index", _encoded(index)),
+        "delta": Raw(b"{}"),
+        "finish_reason": Raw(b'"stop"') if is_null(reason) else reason,
+    }
+
+
+def _encoded(value: object) -> Raw:
+    return Raw(msgspec.json.encode(value))

@@ -8,7 +8,7 @@ from typing import Final
 
 from ..errors import UpstreamInvalidResponse
 
-__all__ = ["DONE", "EventSplitter", "comment", "count_events", "data_of", "event", "name_of", "split_events"]
+__all__ = ["DONE", "ENDS", "EventSplitter", "comment", "count_events", "data_of", "event", "name_of", "split_events"]
 
 #: How OpenAI's dialects say that a stream is whole.
 DONE: Final = b"data: [DONE]\n\n"
@@ -20,7 +20,7 @@ _BOUNDARY: Final = re.compile(rb"\n\n|\n\r\n|\n\r(?=[^\n])|\r\r")
 _CUT: Final = re.compile(rb"\n\n|\n\r\n|\n\r(?!\n)|\r\r")
 _LINE: Final = re.compile(rb"\r\n|\n|\r")
 #: What a chunk ends on when nothing of it has to wait for the next one.
-_ENDS: Final = (b"\n\n", b"\n\r\n")
+ENDS: Final = (b"\n\n", b"\n\r\n")
 _EVENT_LIMIT: Final = 32 * 1024 * 1024
 
 
@@ -94,7 +94,7 @@ class EventSplitter:
             UpstreamInvalidResponse: one event is longer than the limit, in bytes.
         """
         pending = self.pending
-        if not pending and not self._fresh and chunk.endswith(_ENDS):
+        if not pending and not self._fresh and chunk.endswith(ENDS):
             return chunk
         # The tail holds no boundary, so one can only begin within its last two bytes.
         start = max(0, len(pending) - 2)
@@ -123,7 +123,7 @@ class EventSplitter:
 
 def _last_boundary(buffer: bytearray, start: int) -> int:
     """Where the last boundary at or after `start` ends; 0 when there is none."""
-    if buffer.endswith(_ENDS):
+    if buffer.endswith(ENDS):
         return len(buffer)
     end = 0
     for match in _BOUNDARY.finditer(buffer, start):
