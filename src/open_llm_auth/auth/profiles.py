@@ -1,0 +1,294 @@
+"""Which credentials a provider has, in the order they are tried (SPEC §5): profiles, environment, config, none."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, MutableMapping, Sequence
+from dataclasses import dataclass
+from typing import Final, Literal
+
+from ..errors import NoCredentials, NotConfigured, SecretUnavailable
+from ..ports import SecretSource
+from ..values import (
+    Auth,
+    Billing,
+    Caller,
+    Credential,
+    CredentialSource,
+    Endpoint,
+    PassedOver,
+    Profile,
+    ProfileType,
+    Provider,
+    Secret,
+    SecretRef,
+)
+
+__all__ = ["NO_ADDRESS_NEEDED", "Candidate", "Selection", "candidates_of", "select", "unusable"]
+
+#: Kinds that answer without a base URL: in the process itself, or through a program on this machine.
+NO_ADDRESS_NEEDED: Final = frozenset({"demo", "claude-cli", "codex-cli"})
+
+#: "Other profiles" come in this order; types that hold no secret of their own need a kind that later releases carry.
+_TYPE_ORDER: Final[Mapping[ProfileType, int]] = {"oauth": 0, "token": 1, "api_key": 2}
+
+_TYPE_OF_AUTH: Final[Mapping[Auth, ProfileType]] = {"oauth": "oauth", "token": "token", "api-key": "api_key"}
+
+#: The command that gives a provider a credential, by what it takes; other kinds take an API key or nothing.
+_REPAIRS: Final[Mapping[str, str]] = {"oauth": "add-oauth", "token": "add-token"}
+
+_BILLINGS: Final[Mapping[object, Billing]] = {
+    "metered": "metered",
+    "subscription": "subscription",
+    "free": "free",
+    "local": "local",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """One place a credential may come from. Everything the snapshot can tell of it is worked out here, once.
+
+    `ref` or `variable` say where its secret stands; with neither it carries none. `flaw` is why it can never serve.
+    `needs`: one of these variables must be set, which is how a key wakes a local backend that takes none.
+    """
+
+    id: str
+    source: CredentialSource
+    type: ProfileType | Literal["none"]
+    billing: Billing
+    ref: SecretRef | None = None
+    variable: str = ""
+    endpoint: Endpoint | None = None
+    owner: str | None = None
+    #: milliseconds since the epoch
+    expires: int | None = None
+    flaw: str = ""
+    needs: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """The credentials to try, in order, and what was passed over.
+
+    `lapsed` is how many credentials stand before the first subscription of the caller's that had to be passed over;
+    None when there is none. What comes after it would be a silent fall from a subscription to a metered key.
+    """
+
+    credentials: tuple[Credential, ...]
+    passed_over: tuple[PassedOver, ...] = ()
+    lapsed: int | None = None
+
+
+def candidates_of(provider: Provider, profiles: Sequence[Profile], order: Sequence[str]) -> tuple[Candidate, ...]:
+    """Everything that may authenticate to `provider`, in the order it is tried when no profile is preferred.
+
+    `profiles` are those of the provider; `order` is its `authOrder`, whose profiles come first, exactly as listed.
+    """
+    by_id = {profile.id: profile for profile in profiles}
+    listed = [by_id[profile_id] for profile_id in dict.fromkeys(order) if profile_id in by_id]
+    others = sorted((p for p in profiles if p.id not in order), key=lambda p: _TYPE_ORDER.get(p.type, len(_TYPE_ORDER)))
+    stored = [_from_profile(provider, profile) for profile in (*listed, *others)]
+    if not provider.auth_header or provider.auth == "cli":
+        return (*stored, *_without_secret(provider))
+    return (*stored, *(_from_variable(provider, name) for name in _variables(provider)), *_from_config(provider))
+
+
+def select(
+    candidates: Sequence[Candidate],
+    *,
+    provider: Provider,
+    caller: Caller,
+    secrets: SecretSource,
+    now_ms: float,
+    made: MutableMapping[str, Credential],
+) -> Selection:
+    """Resolve `candidates` for `caller`. `now_ms` is milliseconds since the epoch.
+
+    `made` keeps the credentials of the last calls by candidate id: the same secret gives the same object.
+    """
+    found: list[Credential] = []
+    passed: list[PassedOver] = []
+    seen: dict[tuple[Secret | None, Endpoint | None], str] = {}
+    lapsed: int | None = None
+    for candidate in candidates:
+        if candidate.owner is not None and candidate.owner != caller.subject:
+            passed.append(PassedOver(candidate.id, f"it belongs to {candidate.owner!r}"))
+            continue
+        secret, reason = _resolve(candidate, provider, secrets, now_ms)
+        if reason is not None:
+            if reason:
+                passed.append(PassedOver(candidate.id, reason))
+                if lapsed is None and candidate.billing == "subscription":
+                    lapsed = len(found)
+            continue
+        # Where no credential is sent, two candidates for one address are the same request.
+        key = (secret if provider.auth_header else None, candidate.endpoint)
+        if (twin := seen.get(key)) is not None:
+            passed.append(PassedOver(candidate.id, f"the same credential as {twin!r}"))
+            continue
+        seen[key] = candidate.id
+        credential = made.get(candidate.id)
+        if credential is None or credential.secret != secret:
+            credential = made[candidate.id] = Credential(
+                id=candidate.id,
+                provider=provider.id,
+                source=candidate.source,
+                type=candidate.type,
+                secret=secret,
+                endpoint=candidate.endpoint,
+                billing=candidate.billing,
+                expires=candidate.expires,
+            )
+        found.append(credential)
+    return Selection(tuple(found), tuple(passed), lapsed)
+
+
+def unusable(provider: Provider, caller: Caller, passed_over: Sequence[PassedOver]) -> NotConfigured:
+    """Why a provider can't be called, with what repairs it. Only an admin is told the candidates and their reasons."""
+    command = f"open-llm-auth auth {_REPAIRS.get(provider.auth, 'add-api-key')} {provider.id}"
+    details: dict[str, object] = {"provider": provider.id, "command": command}
+    if caller.admin and passed_over:
+        details["passedOver"] = [{"candidate": each.candidate, "reason": each.reason} for each in passed_over]
+    if reason := _unaddressed(provider):
+        del details["command"]
+        return NotConfigured(_sentence(reason), param="model", details=details)
+    if provider.auth == "cli" or not provider.auth_header:
+        details["command"] = "open-llm-auth auth configure"
+        message = (
+            f"Provider {provider.id!r} is on this machine and is not switched on: an entry of that name under "
+            f"'providers' in the config does it. Try: open-llm-auth auth configure"
+        )
+        return NoCredentials(message, param="model", details=details)
+    message = f"Provider {provider.id!r} has no usable credential. Add one with: {command}"
+    if provider.env_names:
+        message += f" (or set {provider.env_names[0]})"
+        details["environment"] = list(provider.env_names)
+    if provider.configured and provider.api_key is None:
+        message += f". If it takes none, set providers.{provider.id}.authHeader to false"
+    if caller.admin and passed_over:
+        message += f". Passed over: {passed_over[0].candidate!r}: {passed_over[0].reason}"
+    return NoCredentials(message, param="model", details=details)
+
+
+def _sentence(text: str) -> str:
+    return text[:1].upper() + text[1:]
+
+
+def _resolve(
+    candidate: Candidate, provider: Provider, secrets: SecretSource, now_ms: float
+) -> tuple[Secret | None, str | None]:
+    """The secret, or the reason to pass it over; an empty reason is for what is not there at all."""
+    if candidate.variable:
+        secret = secrets.environment(candidate.variable)
+        return (secret, candidate.flaw or None) if secret else (None, "")
+    if candidate.flaw:
+        return None, candidate.flaw
+    if candidate.expires is not None and 0 < candidate.expires <= now_ms:
+        return None, _expired(candidate, provider, now_ms)
+    if candidate.ref is not None:
+        try:
+            secret = secrets.get(candidate.ref)
+        except SecretUnavailable as error:
+            return None, error.message
+        return secret, None if secret else "its secret is empty"
+    if candidate.needs and not any(secrets.environment(name) for name in candidate.needs):
+        return None, ""
+    return None, None
+
+
+def _expired(candidate: Candidate, provider: Provider, now_ms: float) -> str:
+    minutes = int((now_ms - (candidate.expires or 0)) // 60_000)
+    ago = f"{minutes} min" if minutes < 120 else f"{minutes // 60} h" if minutes < 2880 else f"{minutes // 1440} days"
+    command = _REPAIRS.get(candidate.type, "add-api-key")
+    return f"it expired {ago} ago; renew it with: open-llm-auth auth {command} {provider.id}"
+
+
+def _from_profile(provider: Provider, profile: Profile) -> Candidate:
+    return Candidate(
+        id=profile.id,
+        source="profile",
+        type=profile.type,
+        billing=_billing(provider, profile),
+        ref=profile.secret,
+        endpoint=profile.endpoint,
+        owner=profile.owner,
+        expires=profile.expires,
+        flaw=_flaw(provider, profile),
+    )
+
+
+def _flaw(provider: Provider, profile: Profile) -> str:
+    if profile.type not in _TYPE_ORDER:
+        return f"profiles of type {profile.type!r} are not supported by this release"
+    if profile.secret is None:
+        field = {"api_key": "key", "token": "token"}.get(profile.type, "access")
+        return f"it has no {field!r}"
+    if profile.base_url and profile.endpoint is None:
+        return "its baseUrl is not a usable address"
+    return _unaddressed(provider, profile.endpoint)
+
+
+def _unaddressed(provider: Provider, endpoint: Endpoint | None = None) -> str:
+    if endpoint or provider.endpoint or provider.api in NO_ADDRESS_NEEDED:
+        return ""
+    return f"provider {provider.id!r} has no usable baseUrl: set providers.{provider.id}.baseUrl"
+
+
+def _billing(provider: Provider, profile: Profile) -> Billing:
+    """What its metadata says; else a sign-in draws on a subscription, and a key bills as its provider does."""
+    said = profile.metadata.get("billing")
+    if isinstance(said, str) and said in _BILLINGS:
+        return _BILLINGS[said]
+    return _signed_in(provider) if profile.type == "oauth" else provider.billing
+
+
+def _signed_in(provider: Provider) -> Billing:
+    return "subscription" if provider.billing == "metered" else provider.billing
+
+
+def _variables(provider: Provider) -> tuple[str, ...]:
+    own = "".join(c if c.isascii() and c.isalnum() else "_" for c in provider.id).upper() + "_API_KEY"
+    return tuple(dict.fromkeys((*provider.env_names, own)))
+
+
+def _from_variable(provider: Provider, name: str) -> Candidate:
+    # ANTHROPIC_OAUTH_TOKEN, QWEN_OAUTH_TOKEN …: the name says that a sign-in gave it.
+    signed_in = name.endswith("_OAUTH_TOKEN")
+    return Candidate(
+        id=f"env:{name}",
+        source="environment",
+        type="oauth" if signed_in else "token" if provider.auth == "token" else "api_key",
+        billing=_signed_in(provider) if signed_in else provider.billing,
+        variable=name,
+        flaw=_unaddressed(provider),
+    )
+
+
+def _from_config(provider: Provider) -> tuple[Candidate, ...]:
+    if provider.api_key is None:
+        return ()
+    return (
+        Candidate(
+            id=f"config:{provider.id}",
+            source="provider",
+            type=_TYPE_OF_AUTH.get(provider.auth, "api_key"),
+            billing=provider.billing,
+            ref=provider.api_key,
+            flaw=_unaddressed(provider),
+        ),
+    )
+
+
+def _without_secret(provider: Provider) -> tuple[Candidate, ...]:
+    """`authHeader: false` and CLI-backed kinds need no secret, once config or a key has switched them on."""
+    on = provider.configured or provider.self_activating
+    return (
+        Candidate(
+            id=f"none:{provider.id}",
+            source="none",
+            type="none",
+            billing=provider.billing,
+            flaw=_unaddressed(provider),
+            needs=() if on else _variables(provider),
+        ),
+    )
