@@ -1,0 +1,24 @@
+"""The only reader and writer of the config file: document, secrets and environment in, one snapshot out (SPEC §3)."""
+
+from __future__ import annotations
+
+from .compile import compile_egress, compile_snapshot
+from .document import Document
+from .file import ConfigFile
+from .model import ConfigDocument, validate
+from .paths import config_path, home
+from .secrets_io import EnvironmentSecrets
+from .source import LiveConfig
+
+__all__ = [
+    "ConfigDocument",
+    "ConfigFile",
+    "Document",
+    "EnvironmentSecrets",
+    "LiveConfig",
+    "compile_egress",
+    "compile_snapshot",
+    "config_path",
+    "home",
+    "validate",
+]

@@ -1,0 +1,192 @@
+"""The config file: read whole, changed under a lock, replaced as one step, never clobbered (SPEC §3)."""
+
+from __future__ import annotations
+
+import errno
+import os
+import time
+from collections.abc import Callable, Mapping
+from copy import deepcopy
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Final
+
+from ..errors import ConfigConflict, ConfigUnavailable
+from ..provider_catalog import Catalog, load_catalog
+from ..values import EMPTY
+from .atomic import clear_leftovers, write_atomically
+from .compile import compile_egress
+from .destinations import judge_changes
+from .document import Document, etag_of, parse, serialise
+from .ids import Ids
+from .lock import locked
+from .mirrors import merge, sync
+from .model import ConfigDocument, validate
+from .privacy import make_private_directory, privacy_warnings, tighten
+from .reading import Stamp, read_regular, stamp_of
+from .secrets_io import EnvironmentSecrets
+
+__all__ = ["Change", "ConfigFile"]
+
+#: Edits the document in place.
+Change = Callable[[dict[str, Any]], None]
+
+_LARGEST: Final = 16 * 1024 * 1024  # bytes
+_BACKUPS: Final = 5
+_TRIES: Final = 20
+
+#: What a person does about it.
+_REPAIRS: Final[Mapping[int, str]] = {
+    errno.ENOSPC: "free some space on that disk",
+    errno.EDQUOT: "free some of this user's quota",
+    errno.EFBIG: "raise the limit on file sizes (ulimit -f)",
+    errno.EROFS: "mount it writable, or set OPEN_LLM_AUTH_HOME to a directory that is",
+    errno.EACCES: "give this user access to it, or set OPEN_LLM_AUTH_HOME to a directory of its own",
+    errno.EPERM: "give this user access to it, or set OPEN_LLM_AUTH_HOME to a directory of its own",
+    errno.EBUSY: "it seems to be mounted by itself: mount its directory instead",
+    errno.ELOOP: "its symbolic links lead in a circle: remove one",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class _Loaded:
+    """One reading: the bytes, what they mean, and the stamp of the file they came from."""
+
+    document: Document
+    raw: bytes = field(repr=False)
+    stamp: Stamp | None
+
+
+class ConfigFile:
+    """Reads and changes one config file. A symbolic link is kept, and its target is what changes.
+
+    `environ` holds the overrides of the egress policy. Every method blocks; `update` for up to `wait` seconds.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        *,
+        environ: Mapping[str, str] = EMPTY,
+        catalog: Catalog | None = None,
+        wait: float = 10.0,
+        now: Callable[[], float] = time.time,
+    ) -> None:
+        self.path = path.absolute()
+        self._backups = self.path.parent / "backups"
+        self._environ = environ
+        self._catalog = catalog
+        self._wait = wait
+        self._now = now
+
+    def read(self) -> Document:
+        """The document as it is now; an empty one with `exists` False where there is no file.
+
+        Raises:
+            ConfigInvalid: it does not parse or validate; the message says where.
+            ConfigUnavailable: it can't be read.
+        """
+        return self._load(self._target()).document
+
+    def stamp(self) -> Stamp | None:
+        """What differs between two states of the file; None when there is none.
+
+        Raises:
+            ConfigUnavailable: it can't be looked at.
+        """
+        try:
+            return stamp_of(self.path)
+        except OSError as error:
+            raise self._unavailable("read", error) from error
+
+    def update(self, change: Change, *, if_match: str | None = None) -> Document:
+        """Apply `change` to the document as it stands under the lock, and save it whole. What `change` raises ends the
+        update with nothing written. It may be called again if the file is edited by hand meanwhile.
+
+        Raises:
+            ConfigInvalid: the file, or what `change` made of it, does not parse or validate; nothing was written.
+            UnsafeDestination: a destination that `change` brought in is forbidden; nothing was written.
+            ConfigConflict: the file is no longer the one whose `etag` is `if_match`.
+            ConfigUnavailable: it can't be read, locked or written; the old file is whole.
+        """
+        try:
+            make_private_directory(self.path.parent)
+            target = self._target()
+            with locked(target.parent / ".config.lock", self._wait):
+                clear_leftovers(target.parent, self._backups)
+                return self._update(target, change, if_match)
+        except OSError as error:
+            raise self._unavailable("written", error) from error
+
+    def _update(self, target: Path, change: Change, if_match: str | None) -> Document:
+        for _ in range(_TRIES):
+            before = self._load(target)
+            _check_match(before.document, if_match)
+            raw = self._changed(before, change)
+            if raw == serialise(before.document.data):
+                return before.document
+            if self._save(target, before, raw):
+                return self._load(target).document
+        raise ConfigUnavailable(f"{self.path} keeps changing under the hands of another program. Nothing was changed.")
+
+    def _changed(self, before: _Loaded, change: Change) -> bytes:
+        """The bytes to write: changed, whole, valid and judged."""
+        data = deepcopy(before.document.data)
+        change(data)
+        validate(data)
+        sync(before.document.data, data)
+        after = validate(data)
+        self._judge(validate(before.document.data), after)
+        return serialise(data)
+
+    def _judge(self, before: ConfigDocument, after: ConfigDocument) -> None:
+        catalog = self._catalog or load_catalog()
+        ids = Ids(catalog, after.providers)
+        secrets = EnvironmentSecrets(self._environ, self.path.parent / ".env")
+        rules = compile_egress(after.egress_policy, ids, secrets.variable)
+        judge_changes(before, after, rules, ids.provider)
+
+    def _save(self, target: Path, before: _Loaded, raw: bytes) -> bool:
+        """Replace the file; False when it is no longer the one that was read."""
+        if before.document.exists:
+            self._back_up(before.raw)
+        tighten(self.path.parent, self.path.name)
+        return write_atomically(target, raw, still_due=lambda: stamp_of(target) == before.stamp)
+
+    def _back_up(self, raw: bytes) -> None:
+        make_private_directory(self._backups)
+        moment = datetime.fromtimestamp(self._now(), UTC).strftime("%Y%m%dT%H%M%S.%fZ")
+        write_atomically(self._backups / f"{self.path.stem}-{moment}.json", raw)
+        kept = sorted(self._backups.glob(f"{self.path.stem}-*.json"))
+        for old in kept[:-_BACKUPS]:
+            old.unlink(missing_ok=True)
+
+    def _load(self, target: Path) -> _Loaded:
+        try:
+            stamp, raw = read_regular(target, _LARGEST)
+        except FileNotFoundError:
+            return _Loaded(Document({}, etag_of(b""), exists=False), b"", None)
+        except OSError as error:
+            raise self._unavailable("read", error) from error
+        except ValueError as error:
+            raise ConfigUnavailable(f"{self.path} can't be read: {error}.") from error
+        data = parse(raw, str(self.path))
+        validate(data, str(self.path))
+        warnings = (*privacy_warnings(self.path.parent, target), *merge(data))
+        return _Loaded(Document(data, etag_of(raw), warnings=warnings), raw, stamp)
+
+    def _target(self) -> Path:
+        return Path(os.path.realpath(self.path))
+
+    def _unavailable(self, verb: str, error: OSError) -> ConfigUnavailable:
+        repair = _REPAIRS.get(error.errno or 0, "see to it and try again")
+        return ConfigUnavailable(f"{self.path} can't be {verb}: {error.strerror or error}. Repair: {repair}.")
+
+
+def _check_match(document: Document, if_match: str | None) -> None:
+    if if_match is not None and if_match != document.etag:
+        raise ConfigConflict(
+            "The config changed since you read it. Read it again and repeat your change.",
+            details={"etag": document.etag},
+        )

@@ -1,0 +1,51 @@
+"""Who else can read the config file and its directory, and how both are closed to them (SPEC §3)."""
+
+from __future__ import annotations
+
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+__all__ = ["make_private_directory", "privacy_warnings", "tighten"]
+
+#: What a directory may hold and still be the gateway's own.
+_OUR_NAMES: Final = (".config", ".env", "admin-token", "backups", "runtime_state.sqlite3", "config.json")
+
+
+def privacy_warnings(directory: Path | None, *files: Path) -> Iterator[str]:
+    """One sentence for each that others can look into. What is missing is private enough."""
+    directories = [] if directory is None else [(directory, 0o700)]
+    for path, wanted in (*directories, *((file, 0o600) for file in files)):
+        mode = _mode(path)
+        if mode is not None and mode & 0o077:
+            yield f"{path} is open to other users (mode {mode:04o}). Close it with: chmod {wanted:o} {path}"
+
+
+def make_private_directory(directory: Path) -> None:
+    """Make it, 0700, if it is missing. Raises OSError."""
+    directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+
+
+def tighten(directory: Path, config_name: str) -> None:
+    """Close the config's directory to others if it is the gateway's own: OPEN_LLM_AUTH_CONFIG may name a file in
+    ``/tmp`` or ``/etc``, which are everybody's. Another user's directory is left alone, with the warning."""
+    mode = _mode(directory)
+    if mode is None or not mode & 0o077 or mode & stat.S_ISVTX:
+        return
+    try:
+        if directory.name == ".open_llm_auth" or _is_ours(directory, config_name):
+            directory.chmod(0o700)
+    except PermissionError:
+        pass  # the warning of the next reading says it
+
+
+def _is_ours(directory: Path, config_name: str) -> bool:
+    return all(entry.name.startswith((*_OUR_NAMES, config_name)) for entry in directory.iterdir())
+
+
+def _mode(path: Path) -> int | None:
+    try:
+        return stat.S_IMODE(path.stat().st_mode)
+    except OSError:
+        return None
