@@ -30,9 +30,8 @@ MODELS = (
 READY = {
     "status": "ready",
     "version": "0.1.0",
-    "config": {"path": "config.json", "etag": "3fb2", "fault": None},
+    "config": {"etag": "3fb2", "fault": None, "warnings": []},
     "providers": ["demo", "openai", "openrouter", "ollama"],
-    "warnings": [],
 }
 
 

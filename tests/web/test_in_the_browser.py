@@ -197,11 +197,18 @@ async def test_an_unknown_token_gets_the_gateways_words_and_a_way_out(pages: Any
 
 
 async def test_a_gateway_that_is_not_ready_or_not_there_says_so(pages: Any, open_window: Any) -> None:
-    pages.ready = (503, {"status": "config_fault", "fault": "config.json: server.port must be a whole number"})
+    fault = {"message": "server.port must be a whole number.", "path": "server.port", "since": 1_700_000_000.5}
+    pages.ready = (200, {"status": "degraded", "config": {"fault": fault, "warnings": ["auth clashes"]}})
     window = await open_window(pages.url + "/")
     await sign_in(window, pages)
-    assert "Not ready: config_fault" in await window.page.locator("#ready").inner_text()
-    assert "must be a whole number" in await window.page.locator("#ready").inner_text()
+    told = await window.page.locator("#ready").inner_text()
+    assert "Taking calls, but something is wrong" in told
+    assert "the last good config stays in force. server.port must be a whole number. Since " in told
+    assert "auth clashes" in told
+    pages.ready = (503, {"status": "starting"})
+    await window.page.reload()
+    await window.settle()
+    assert "Not ready: starting" in await window.page.locator("#ready").inner_text()
     await window.page.route("**/health", lambda held: held.abort())
     await window.page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
     await window.page.get_by_text("The gateway does not answer. Is it still running?").wait_for()
@@ -297,12 +304,14 @@ async def test_try_it_sends_the_body_with_the_token_and_shows_the_answer(pages: 
     await sign_in(window, pages)
     chat = route(window, "post-v1-chat-completions")
     await chat.get_by_text("Try it").click()
+    await chat.get_by_role("textbox", name="X-Auth-Profile").fill("backup")
     await chat.get_by_role("button", name="Send").click()
     await chat.get_by_text("HTTP 200").wait_for()
     method, target, headers = pages.seen[-1]
     assert (method, target) == ("POST", "/v1/chat/completions")
     assert headers["authorization"] == f"Bearer {pages.token}"
     assert headers["content-type"] == "application/json"
+    assert headers["x-auth-profile"] == "backup"
     assert b'"demo/echo"' in pages.bodies[-1]
     assert '"path": "/v1/chat/completions"' in await chat.get_by_label("Answer").inner_text()
 
@@ -315,11 +324,11 @@ async def test_try_it_refuses_broken_json_and_an_empty_path_before_sending(pages
     await put.get_by_role("button", name="Send").click()
     assert "Fill in provider_id." in await put.inner_text()
     await put.get_by_role("textbox", name="provider_id").fill("my llm/é")
-    await put.get_by_label("Body").fill("{broken")
+    await put.get_by_role("textbox", name="Body").fill("{broken")
     await put.get_by_role("button", name="Send").click()
     assert "not valid JSON" in await put.inner_text()
     assert len(pages.seen) == before
-    await put.get_by_label("Body").fill("{}")
+    await put.get_by_role("textbox", name="Body").fill("{}")
     await put.get_by_role("button", name="Send").click()
     await put.get_by_text("HTTP 200").wait_for()
     assert pages.seen[-1][1] == "/config/providers/my%20llm/%C3%A9"

@@ -10,7 +10,10 @@ import { tokenForm } from "./token-form.js";
 
 const HEALTH_EVERY_MS = 15_000;
 const BASE_URL = `${window.location.origin}/v1`;
-const WELL = new Set(["ok", "ready", "healthy", "alive", "up", "pass"]);
+const WORDS = {
+  ready: ["good", "Ready for calls"],
+  degraded: ["warn", "Taking calls, but something is wrong"],
+};
 
 let models = [];
 let chosen = "";
@@ -51,15 +54,26 @@ async function loadReadiness(mine) {
 }
 
 function readiness(status, word, details, known) {
-  const well = status === 200 && WELL.has(word.toLowerCase());
+  const [state, text] = (status === 200 && WORDS[word.toLowerCase()]) || ["bad", `Not ready: ${word}`];
   const head = el(
     "p",
-    { class: "health", "data-state": well ? "good" : "bad" },
+    { class: "health", "data-state": state },
     el("span", { class: "dot", "aria-hidden": "true" }),
-    well ? "Ready for calls" : `Not ready: ${word}`,
+    text,
   );
-  if (known) return [head, facts(details)];
-  return [head, el("p", { class: "quiet" }, "A token with the read scope shows the details.")];
+  if (!known) return [head, el("p", { class: "quiet" }, "A token with the read scope shows the details.")];
+  const { fault, warnings, ...config } = details.config ?? {};
+  return [head, fault && faultNotice(fault), warningNotices(warnings), facts({ ...details, config })];
+}
+
+/** Why the newest config is not in force, and since when. */
+function faultNotice(fault) {
+  const since = typeof fault.since === "number" ? ` Since ${new Date(fault.since * 1000).toLocaleString()}.` : "";
+  return notice("bad", `The config file has a fault, and the last good config stays in force. ${fault.message}${since}`);
+}
+
+function warningNotices(warnings) {
+  return Array.isArray(warnings) ? warnings.map((warning) => notice("info", String(warning))) : [];
 }
 
 /** Whatever the gateway tells of itself, as a list of terms; unknown fields are shown, not dropped. */

@@ -163,7 +163,7 @@ export function fields(spec, node, seen = []) {
   });
 }
 
-/** The example of a media object or parameter, or one made from its schema: required fields and those with a default. */
+/** The example of a media object or parameter, or one made from its schema: required fields and those with an example. */
 export function exampleOf(spec, media) {
   if (media.example !== undefined) return media.example;
   const named = Object.values(media.examples ?? {})[0];
@@ -187,10 +187,16 @@ function made(spec, node, depth) {
   if (type === "array") return schema.items ? [made(spec, schema.items, depth + 1)] : [];
   if (type === "object" || schema.properties) {
     const required = schema.required ?? [];
-    const wanted = Object.entries(schema.properties ?? {}).filter(([name]) => required.includes(name));
+    const wanted = Object.entries(schema.properties ?? {}).filter(
+      ([name, property]) => required.includes(name) || hasExample(folded(spec, property)),
+    );
     return Object.fromEntries(wanted.map(([name, property]) => [name, made(spec, property, depth + 1)]));
   }
   return PLAIN[type] ?? null;
+}
+
+function hasExample(schema) {
+  return schema.example !== undefined || (Array.isArray(schema.examples) && schema.examples.length > 0);
 }
 
 /** `path` with its parameters filled in. A slash stays a slash where a model name carries one; the rest is escaped. */

@@ -8,11 +8,12 @@ import { shellQuoted } from "./snippets.js";
 
 // What a person can still read, and a tab can still hold.
 const LONGEST_SHOWN = 200_000;
+const PLACES = new Set(["path", "query", "header"]);
 const SHOWN_HEADERS = /^(content-type|retry-after|x-request-id|x-gateway-.*|x-ratelimit-.*|location|etag|allow)$/;
 
 export function tryIt(spec, operation) {
   const inputs = operation.parameters
-    .filter((parameter) => parameter.in === "path" || parameter.in === "query")
+    .filter((parameter) => PLACES.has(parameter.in))
     .map((parameter) => parameterInput(operation, parameter));
   const body = operation.body ? bodyInput(spec, operation) : null;
   const send = el("button", { type: "submit", class: "main" }, "Send");
@@ -29,7 +30,10 @@ export function tryIt(spec, operation) {
     return {
       url: address(operation.path, values("path"), values("query")),
       method: operation.method,
-      headers: body ? { "content-type": operation.body.type || "application/json" } : {},
+      headers: {
+        ...(body && { "content-type": operation.body.type || "application/json" }),
+        ...Object.fromEntries(Object.entries(values("header")).filter(([, text]) => text)),
+      },
       body: body ? body.input.value : undefined,
     };
   }
