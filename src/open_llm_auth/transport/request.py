@@ -1,0 +1,68 @@
+"""The head of an HTTP/1.1 request as bytes, with nothing in it that could be read as a second one (RFC 9112)."""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+from .. import __version__
+from ..errors import InvalidRequest
+from ..values import Outbound
+
+__all__ = ["write_head"]
+
+_TARGET: Final = re.compile(r"/[\x21\x22\x24-\x7e]*")
+_METHODS: Final = frozenset({"DELETE", "GET", "HEAD", "PATCH", "POST", "PUT"})
+_TOKEN: Final = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
+_UNSAFE: Final = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
+#: Those that say where a message ends or that concern one connection only: the transport's own to write.
+_OURS: Final = frozenset(
+    {
+        b"connection",
+        b"content-length",
+        b"expect",
+        b"host",
+        b"keep-alive",
+        b"proxy-authorization",
+        b"proxy-connection",
+        b"te",
+        b"trailer",
+        b"transfer-encoding",
+        b"upgrade",
+    }
+)
+_USER_AGENT: Final = b"user-agent: open-llm-auth/" + __version__.encode("ascii") + b"\r\n"
+
+
+def write_head(request: Outbound, authority: str) -> bytes:
+    """Request line and header fields, `authority` being the Host.
+
+    Raises:
+        InvalidRequest: method, target or a header field would not be read as what it is.
+    """
+    if request.method not in _METHODS:
+        raise InvalidRequest(f"{request.method!r} is no HTTP method that is sent.", param="method")
+    if not _TARGET.fullmatch(request.target):
+        raise InvalidRequest("The target of a request is a path of visible ASCII characters.", param="target")
+    lines = [f"{request.method} {request.target} HTTP/1.1\r\nhost: {authority}\r\n".encode("ascii")]
+    agent = _USER_AGENT
+    for name, value in request.headers:
+        low = name.lower()
+        if low == b"accept-encoding":
+            continue  # always identity: what is relayed is read on the way (SPEC §11)
+        if low == b"user-agent":
+            agent = b""
+        if low in _OURS or not _TOKEN.fullmatch(low) or _UNSAFE.search(value):
+            raise _bad_field(low)
+        lines.append(b"%b: %b\r\n" % (low, value))
+    lines.append(agent)
+    if request.body or request.method in ("POST", "PUT", "PATCH"):
+        lines.append(b"content-length: %d\r\n" % len(request.body))
+    lines.append(b"accept-encoding: identity\r\n\r\n")
+    return b"".join(lines)
+
+
+def _bad_field(name: bytes) -> InvalidRequest:
+    shown = name.decode("ascii", "backslashreplace")[:60]
+    why = "is written by the transport" if name in _OURS else "holds characters that a header field must not"
+    return InvalidRequest(f"The header {shown!r} {why}.", param="headers")
