@@ -1,0 +1,5 @@
+"""`python -m open_llm_auth`."""
+
+from .cli import main
+
+main()

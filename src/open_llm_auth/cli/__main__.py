@@ -1,0 +1,5 @@
+"""`python -m open_llm_auth.cli`."""
+
+from . import main
+
+main()

@@ -1,0 +1,369 @@
+"""`open-llm-auth auth`: credentials of providers, and the server's own legacy token."""
+
+from __future__ import annotations
+
+import re
+import secrets
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from . import edits
+from .asking import StdinOption, ask, ask_optional_secret, ask_secret, at_terminal
+from .output import JsonOption, note, say, say_json, say_table
+from .workbench import Workbench
+
+if TYPE_CHECKING:
+    from ..values import Profile, Provider, SecretRef
+    from .probe import LocalServer
+
+__all__ = ["app"]
+
+app = typer.Typer(help="Credentials of providers.", no_args_is_help=True)
+
+ProviderArgument = Annotated[str, typer.Argument(metavar="PROVIDER", help="A provider's id or alias, such as openai.")]
+ProfileOption = Annotated[str, typer.Option("--profile", help="Name of the profile, when a provider has several.")]
+ExpiresOption = Annotated[
+    int | None, typer.Option("--expires", metavar="MS", min=1, help="When it expires, in milliseconds since 1970.")
+]
+
+_PICKED_UP = "A running gateway picks it up within 2 seconds."
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@-]{0,63}")
+_PROVIDER_ID = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
+
+
+@app.command("add-api-key")
+def add_api_key(provider: ProviderArgument, profile: ProfileOption = "default", stdin: StdinOption = False) -> None:
+    """Store an API key (or a reference to one, such as env:NAME). It is asked for, never an argument."""
+    bench = Workbench.here()
+    row = bench.provider(provider)
+    profile_id = _profile_id(bench, row, profile)
+    if row.key_url and at_terminal() and not stdin:
+        note(f"Keys of {row.name or row.id} are made at {row.key_url}")
+    key = ask_secret(f"API key for {row.id}", stdin=stdin)
+    _store(bench, row, profile_id, {"type": "api_key", "key": key.reveal()})
+
+
+@app.command("add-token")
+def add_token(
+    provider: ProviderArgument,
+    expires: ExpiresOption = None,
+    profile: ProfileOption = "default",
+    stdin: StdinOption = False,
+) -> None:
+    """Store a bearer token, one that may expire but is not renewed."""
+    bench = Workbench.here()
+    row = bench.provider(provider)
+    profile_id = _profile_id(bench, row, profile)
+    token = ask_secret(f"Token for {row.id}", stdin=stdin)
+    _store(bench, row, profile_id, {"type": "token", "token": token.reveal(), **_expiry(expires)})
+
+
+@app.command("add-oauth")
+def add_oauth(
+    provider: ProviderArgument,
+    refresh: Annotated[
+        bool, typer.Option("--refresh", help="Ask for a refresh token too (with --stdin: the second line).")
+    ] = False,
+    expires: ExpiresOption = None,
+    profile: ProfileOption = "default",
+    stdin: StdinOption = False,
+) -> None:
+    """Store the access token of a sign-in made elsewhere, and its refresh token if you have it."""
+    bench = Workbench.here()
+    row = bench.provider(provider)
+    profile_id = _profile_id(bench, row, profile)
+    access = ask_secret(f"Access token for {row.id}", stdin=stdin)
+    fields: dict[str, Any] = {"type": "oauth", "access": access.reveal()}
+    if refresh:
+        token = ask_secret(f"Refresh token for {row.id}", stdin=stdin)
+        fields["refresh"] = token.reveal()
+    _store(bench, row, profile_id, {**fields, **_expiry(expires)})
+
+
+@app.command("set-order")
+def set_order(
+    provider: ProviderArgument,
+    profiles: Annotated[
+        list[str] | None, typer.Argument(metavar="PROFILE...", help="Profiles in the order to try them.")
+    ] = None,
+    clear: Annotated[bool, typer.Option("--clear", help="Remove the order, so that all profiles count again.")] = False,
+) -> None:
+    """Say in which order a provider's profiles are tried. Profiles left out of it come after."""
+    if bool(profiles) == clear:
+        raise typer.BadParameter("name the profiles in order, or give --clear")
+    bench = Workbench.here()
+    row = bench.provider(provider)
+    order = [_profile_of(bench, row, name).id for name in profiles or []]
+    if len(set(order)) < len(order):
+        raise typer.BadParameter("a profile is named twice")
+    bench.file.update(edits.set_order(row.id, order))
+    say(f"Order of {row.id}: {', '.join(order)}." if order else f"{row.id} has no order any more.")
+    say(_PICKED_UP)
+
+
+@app.command("set-server-token")
+def set_server_token(
+    generate: Annotated[bool, typer.Option("--generate", help="Make one instead of asking for it.")] = False,
+    stdin: StdinOption = False,
+) -> None:
+    """Set the one legacy admin token. Better: a token for each client, with `tokens create`."""
+    bench = Workbench.here()
+    given = None
+    if not generate:
+        asked = at_terminal() and not stdin
+        ask_it = ask_optional_secret if asked else ask_secret
+        given = ask_it("Server token (empty: make one)" if asked else "Server token", stdin=stdin)
+    token = given.reveal() if given else f"ola_{secrets.token_urlsafe(32)}"
+    after = bench.file.update(edits.set_server_token(token))
+    if given is None:
+        say("The server token, shown this once:")
+        say(token)
+    say(f"Stored in {bench.path}. {_PICKED_UP}")
+    if given is not None and len(token) < 20:
+        note("warning: that token is short. Whoever guesses it is admin; --generate makes a strong one.")
+    if not bench.compile(after).tokens.legacy:
+        note("warning: authorization.legacyAdminCompatibility is false, so the server token opens nothing.")
+
+
+@app.command("remove")
+def remove(profile: Annotated[str, typer.Argument(metavar="PROFILE", help="Such as openai:default.")]) -> None:
+    """Forget a stored credential."""
+    bench = Workbench.here()
+    found = bench.profile(profile)
+    bench.file.update(edits.remove_profile(found.id))
+    say(f"Removed {found.id}. {_PICKED_UP}")
+
+
+@app.command("list")
+def list_credentials(json: JsonOption = False) -> None:
+    """Show stored profiles, keys found in the environment, and which providers can be called. No secrets."""
+    bench = Workbench.here()
+    now = bench.clock.now()
+    profiles = [_describe(profile, now) for profile in bench.snapshot.profiles.values()]
+    environment = [{"provider": provider, "name": name} for provider, name in bench.environment_keys()]
+    usable = [_usable(bench, provider) for provider in bench.usable()]
+    order = {provider: list(ids) for provider, ids in bench.snapshot.order.items()}
+    if json:
+        say_json({"profiles": profiles, "environment": environment, "usable": usable, "order": order})
+        return
+    if profiles:
+        headings = ("PROFILE", "TYPE", "SECRET", "EXPIRES", "OWNER")
+        say_table(headings, [[str(row[key] or "-") for key in _COLUMNS] for row in profiles])
+    else:
+        say("No stored profiles. Add one with: open-llm-auth auth add-api-key PROVIDER")
+    say()
+    names = ", ".join(f"{row['name']} ({row['provider']})" for row in environment)
+    say(f"Keys found in the environment: {names or 'none'}")
+    say(f"Usable now: {', '.join(row['provider'] for row in usable) or 'nothing'}")
+
+
+_COLUMNS = ("id", "type", "secret", "state", "owner")
+
+
+def _describe(profile: Profile, now: float) -> dict[str, Any]:
+    expired = profile.expires is not None and profile.expires <= now * 1000
+    return {
+        "id": profile.id,
+        "provider": profile.provider,
+        "type": profile.type,
+        "secret": _secret_word(profile.secret),
+        "refresh": _secret_word(profile.refresh),
+        "expires": profile.expires,
+        "expired": expired,
+        "state": "expired" if expired else _date(profile.expires),
+        "owner": profile.owner,
+    }
+
+
+def _secret_word(ref: SecretRef | None) -> str | None:
+    """Where a secret stands. Of a `cmd:` reference the program alone, because an argument may be a secret too."""
+    if ref is None:
+        return None
+    if ref.scheme == "literal":
+        return "[REDACTED]"
+    return f"cmd:{ref.place.reveal().split(' ')[0]}" if ref.scheme == "cmd" else ref.label
+
+
+def _date(milliseconds: int | None) -> str | None:
+    from datetime import UTC, datetime
+
+    if milliseconds is None:
+        return None
+    try:
+        return datetime.fromtimestamp(milliseconds / 1000, UTC).strftime("%Y-%m-%d %H:%M UTC")
+    except (OverflowError, ValueError, OSError):
+        return "far away"
+
+
+def _usable(bench: Workbench, provider: Provider) -> dict[str, Any]:
+    credentials, _ = bench.manager.credentials(bench.snapshot, provider, bench.caller)
+    return {"provider": provider.id, "api": provider.api, "credentials": [credential.id for credential in credentials]}
+
+
+@app.command("configure")
+def configure(
+    provider: Annotated[
+        str | None, typer.Argument(metavar="[PROVIDER]", help="A provider's id, or a name for a server of your own.")
+    ] = None,
+    base_url: Annotated[
+        str | None, typer.Option("--base-url", metavar="URL", help="Address of an OpenAI-compatible server.")
+    ] = None,
+    profile: ProfileOption = "default",
+    allow_local: Annotated[
+        bool, typer.Option("--allow-local", help="Let this provider use http and private addresses.")
+    ] = False,
+    stdin: StdinOption = False,
+) -> None:
+    """Set a provider up, step by step: a hosted one, a model server on this machine, or one of your own."""
+    bench = Workbench.here()
+    guided = provider is None
+    if provider is None:
+        provider = _choose(bench)
+    provider_id = bench.catalog.normalise(provider)
+    row = bench.snapshot.providers.get(provider_id)
+    if row is None:
+        if not _PROVIDER_ID.fullmatch(provider_id):
+            raise typer.BadParameter(f"{provider!r} is no name for a provider: use a-z, 0-9, '.', '_' and '-'")
+        if base_url is None and not guided and not at_terminal():
+            # Not known, and nobody to ask for an address: say what is close.
+            bench.provider(provider)
+        base_url = base_url or ask(f"Base URL of {provider_id}, such as http://127.0.0.1:9000/v1")
+        _configure_server(bench, provider_id, base_url, profile, allow_local=allow_local, stdin=stdin, custom=True)
+    elif base_url is not None or row.billing == "local":
+        if base_url is None:
+            base_url = ask(f"Base URL of {row.name or row.id}", row.base_url) if guided else row.base_url
+        _configure_server(bench, row.id, base_url, profile, allow_local=allow_local, stdin=stdin, custom=False)
+    else:
+        _configure_hosted(bench, row, profile, stdin=stdin)
+
+
+def _choose(bench: Workbench) -> str:
+    from .probe import local_servers
+
+    for provider_id, name in bench.environment_keys():
+        say(f"  found {name} in the environment: {provider_id} needs nothing more")
+    for server in local_servers(bench):
+        say(f"  found {_describe_server(server)}")
+    for stored in bench.snapshot.profiles:
+        say(f"  stored already: {stored}")
+    say("Providers: " + ", ".join(sorted(set(bench.snapshot.providers) - {"demo"})))
+    return ask("Which one (or a name of your own, for another OpenAI-compatible server)")
+
+
+def _describe_server(server: LocalServer) -> str:
+    count = "it wants a key" if server.models is None else f"{len(server.models)} models"
+    return f"{server.provider.name or server.provider.id} at {server.provider.base_url}, {count}"
+
+
+def _configure_hosted(bench: Workbench, row: Provider, profile: str, *, stdin: bool) -> None:
+    profile_id = _profile_id(bench, row, profile)
+    if row.api == "demo":
+        say("The demo provider needs nothing. Try: open-llm-auth chat --model demo/echo")
+        return
+    if row.auth in {"cli", "aws-sdk"}:
+        bench.file.update(edits.put_provider(row.id, {"auth": row.auth}))
+        say(f"Configured {row.id} in {bench.path}. {_PICKED_UP}")
+        _say_obstacles(bench, row)
+        return
+    if row.key_url:
+        note(f"Keys of {row.name or row.id} are made at {row.key_url}")
+    key = ask_secret(f"API key for {row.id}", stdin=stdin)
+    kind = {"oauth": ("oauth", "access"), "token": ("token", "token")}.get(row.auth, ("api_key", "key"))
+    _store(bench, row, profile_id, {"type": kind[0], kind[1]: key.reveal()})
+
+
+def _configure_server(
+    bench: Workbench, provider_id: str, base_url: str, profile: str, *, allow_local: bool, stdin: bool, custom: bool
+) -> None:
+    profile_id = _check_profile(bench, provider_id, profile)
+    key = None
+    if stdin or at_terminal():
+        key = ask_optional_secret(f"API key of {provider_id} (empty if it needs none)", stdin=stdin)
+    fields: dict[str, Any] = {"baseUrl": base_url.strip().rstrip("/")}
+    if custom:
+        fields |= {"api": "openai-completions", "auth": "api-key", "authHeader": key is not None}
+    elif key is not None:
+        fields["authHeader"] = True
+
+    def change(data: dict[str, Any]) -> None:
+        edits.put_provider(provider_id, fields)(data)
+        if allow_local:
+            edits.allow_local(provider_id, sorted(bench.snapshot.egress.allow_local_providers))(data)
+        if key is not None:
+            stored = {"provider": provider_id, "type": "api_key", "key": key.reveal()}
+            edits.put_profile(profile_id, stored)(data)
+
+    _update_saying_how(bench, change, provider_id)
+    say(f"Configured {provider_id} at {fields['baseUrl']} in {bench.path}. {_PICKED_UP}")
+    say("See its models with: open-llm-auth models list")
+
+
+def _update_saying_how(bench: Workbench, change: edits.Change, provider_id: str) -> None:
+    """Write, and name the option that lets a local address through when that is all that is missing."""
+    from ..errors import UnsafeDestination
+
+    try:
+        bench.file.update(change)
+    except UnsafeDestination as error:
+        if provider_id in bench.snapshot.egress.allow_local_providers or error.details.get("reason") not in _LOCAL:
+            raise
+        raise UnsafeDestination(
+            f"{error.message} If it is a server of your own, say so with --allow-local.",
+            param=error.param,
+            details=error.details,
+        ) from None
+
+
+#: What `allowLocalProviders` lifts (SPEC §6).
+_LOCAL = frozenset(
+    {
+        "insecure_http_forbidden",
+        "localhost_forbidden",
+        *(prefix + reason for prefix in ("", "resolved_") for reason in ("loopback_ip", "private_ip", "cgnat_ip")),
+    }
+)
+
+
+def _store(bench: Workbench, row: Provider, profile_id: str, fields: dict[str, Any]) -> None:
+    replaced = profile_id in bench.snapshot.profiles
+    bench.file.update(edits.put_profile(profile_id, {"provider": row.id, **fields}))
+    say(f"{'Replaced' if replaced else 'Stored'} {profile_id} in {bench.path}. {_PICKED_UP}")
+    _say_obstacles(bench, row)
+
+
+def _say_obstacles(bench: Workbench, row: Provider) -> None:
+    if not bench.supported(row):
+        note(f"warning: this release does not carry the provider kind {row.api!r} yet, so {row.id} can't be called.")
+    active = bench.snapshot.active_providers
+    if active is not None and row.id not in active:
+        note(f"warning: activeProviderIds does not name {row.id}, so it can't be called.")
+
+
+def _expiry(expires: int | None) -> dict[str, int]:
+    if expires is not None and expires < 10**11:
+        raise typer.BadParameter(f"--expires is in milliseconds since 1970, and {expires} lies before 1974")
+    return {} if expires is None else {"expires": expires}
+
+
+def _profile_id(bench: Workbench, row: Provider, name: str) -> str:
+    return _check_profile(bench, row.id, name)
+
+
+def _check_profile(bench: Workbench, provider_id: str, name: str) -> str:
+    """`default` and `openai:default` both mean `openai:default`, for openai."""
+    provider, colon, rest = name.strip().rpartition(":")
+    if colon and bench.catalog.normalise(provider) != provider_id:
+        raise typer.BadParameter(f"the profile {name!r} belongs to {provider!r}, not to {provider_id!r}")
+    if not _NAME.fullmatch(rest):
+        raise typer.BadParameter(f"{name!r} is no profile name: use up to 64 letters, digits, '.', '_', '@' and '-'")
+    return f"{provider_id}:{rest}"
+
+
+def _profile_of(bench: Workbench, row: Provider, name: str) -> Profile:
+    from ..errors import ProfileNotFound
+
+    found = bench.profile(name if ":" in name else f"{row.id}:{name}")
+    if found.provider != row.id:
+        raise ProfileNotFound(f"The profile {found.id!r} belongs to {found.provider!r}, not to {row.id!r}.")
+    return found
