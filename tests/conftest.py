@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import fcntl
+import json
+import os
 import secrets
+import shutil
 import ssl
 import subprocess
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -131,3 +136,100 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> Certificate:
     except FileNotFoundError:
         pytest.skip("NO TLS TESTS: the openssl command is not on this machine")
     return made
+
+
+PROGRAMS = Path(__file__).parent / "clients" / "programs"
+NODE_CACHE = Path(__file__).parents[1] / ".cache" / "node"
+OUTCOMES = pytest.StashKey[list["Outcome"]]()
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What one client made of one case against one upstream."""
+
+    client: str
+    upstream: str
+    case: str
+    ok: bool
+    seen: str
+
+
+RunClient = Callable[..., list[Outcome]]
+
+
+@pytest.fixture(scope="session")
+def node_folder() -> Path:
+    """A folder with the pinned Node clients installed; skips loudly where node or the registry is missing."""
+    if not (shutil.which("node") and shutil.which("npm")):
+        pytest.skip("NO NODE CLIENT TESTS: node and npm are not on this machine")
+    NODE_CACHE.mkdir(parents=True, exist_ok=True)
+    wanted = (PROGRAMS.parent / "package.json").read_text()
+    stamp = NODE_CACHE / "installed.json"
+    with (NODE_CACHE / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not stamp.exists() or stamp.read_text() != wanted:
+            (NODE_CACHE / "package.json").write_text(wanted)
+            command = ["npm", "install", "--no-package-lock", "--no-audit", "--no-fund", "--loglevel=error"]
+            try:
+                subprocess.run(command, cwd=NODE_CACHE, check=True, capture_output=True, text=True, timeout=100)
+            except subprocess.SubprocessError as error:
+                pytest.skip(f"NO NODE CLIENT TESTS, npm failed: {error} {getattr(error, 'stderr', '')}")
+            stamp.write_text(wanted)
+    return NODE_CACHE
+
+
+@pytest.fixture
+def run_client(request: pytest.FixtureRequest, tmp_path: Path) -> RunClient:
+    """`run_client("openai_python.py", gateway, upstream, model)` drives a client and gives its outcomes.
+
+    `embedding_model` is the other model it may use; `without` names cases that this upstream can't serve, which are
+    run and not counted.
+    """
+
+    def run(
+        program: str,
+        gateway: GatewayProcess,
+        upstream: str,
+        model: str,
+        *,
+        embedding_model: str = "",
+        without: tuple[str, ...] = (),
+    ) -> list[Outcome]:
+        settings = {"BASE_URL": gateway.base_url, "API_KEY": gateway.token}
+        settings |= {"MODEL": model, "EMBEDDING_MODEL": embedding_model or model, "HOME": str(tmp_path)}
+        command = [sys.executable, str(PROGRAMS / program)]
+        if program.endswith(".mjs"):
+            folder: Path = request.getfixturevalue("node_folder")
+            # Node looks for modules beside the program.
+            command = ["node", shutil.copy(PROGRAMS / program, folder)]
+        done = subprocess.run(command, env=os.environ | settings, capture_output=True, text=True, timeout=100)
+        assert done.returncode == 0, done.stderr
+        cases = [json.loads(line) for line in done.stdout.splitlines()]
+        client = program.rpartition(".")[0]
+        outcomes = [Outcome(client, upstream, **case) for case in cases if case["case"] not in without]
+        request.config.stash.setdefault(OUTCOMES, []).extend(outcomes)
+        return outcomes
+
+    return run
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--client-table", action="store_true", help="print what each client made of each upstream")
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    """The table of clients and upstreams."""
+    outcomes = config.stash.get(OUTCOMES, [])
+    if not outcomes or not config.getoption("--client-table"):
+        return
+    upstreams = sorted({outcome.upstream for outcome in outcomes})
+    rows = sorted({(outcome.client, outcome.case) for outcome in outcomes})
+    marks = {(o.client, o.case, o.upstream): "ok" if o.ok else "FAILED" for o in outcomes}
+    terminalreporter.section("clients and upstreams")
+    terminalreporter.write_line(f"{'client':<18}{'case':<16}" + "".join(f"{name:>12}" for name in upstreams))
+    for client, case in rows:
+        cells = "".join(f"{marks.get((client, case, name), '·'):>12}" for name in upstreams)
+        terminalreporter.write_line(f"{client:<18}{case:<16}{cells}")
+    for outcome in outcomes:
+        if not outcome.ok:
+            terminalreporter.write_line(f"{outcome.client} {outcome.case} on {outcome.upstream}: {outcome.seen}")

@@ -10,7 +10,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from http.client import HTTPConnection, HTTPException  # noqa: TID251 - this talks to the gateway, not for it
 from pathlib import Path
@@ -101,6 +101,25 @@ class GatewayProcess:
     def log(self) -> str:
         """All it has said, on both streams."""
         return self.log_path.read_text(errors="replace") if self.log_path.exists() else ""
+
+    def rows(self) -> list[dict[str, Any]]:
+        """The request lines of its log, decoded; other lines are left out."""
+        lines = (line for line in self.log().splitlines() if line.startswith("{"))
+        return [row for row in map(json.loads, lines) if "path" in row]
+
+    def wait_for_row(self, condition: Callable[[Mapping[str, Any]], bool], seconds: float = 5.0) -> dict[str, Any]:
+        """The first request line that fits, once it is written.
+
+        Raises:
+            GatewayFailed: there is none after `seconds`.
+        """
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline:
+            for row in self.rows():
+                if condition(row):
+                    return row
+            time.sleep(_POLL_SECONDS)
+        raise GatewayFailed(f"no such line in the log after {seconds!r} seconds:\n{self.log()}")
 
     def start(self, seconds: float = 30.0) -> None:
         """Start it and wait until it is healthy.
