@@ -270,8 +270,8 @@ _CONTENT: Final = (
     "audio",
     "images",
 )
-#: What stands after a key that says nothing.
-_NOTHING: Final = (b":null", b": null", b':""', b': ""')
+#: What stands after a key that says nothing, beside ``:null``.
+_NOTHING: Final = (b": null", b':""', b': ""')
 
 
 class StreamRelay:
@@ -320,14 +320,14 @@ class StreamRelay:
         """
         if self.done or self.failure is not None:
             return b""
-        if self.committed and not self._splitter.pending and chunk.endswith(sse.ENDS):
-            block = chunk
-        else:
-            block = self._splitter.feed(chunk)
-            if not block:
-                return block
+        if self.committed and self._choices == 1 and not self._splitter.pending and _is_plain_event(chunk):
+            self.events += 1
+            return chunk
+        block = self._splitter.feed(chunk)
+        if not block:
+            return block
         if self.committed and self._choices == 1 and _is_plain(block):
-            self.events += sse.count_events(block) if b"\r" in block else block.count(b"\n\n")
+            self.events += sse.count_events(block)
             return block
         return self._inspect(block)
 
@@ -416,37 +416,41 @@ class StreamRelay:
         self.usage = usage or self.usage
 
 
-def _is_plain(block: bytes) -> bool:
-    """Nothing in these events but content: no end, no error, no usage, no event name.
-
-    Some providers send each of these fields in every chunk, saying nothing; counting that is cheaper than parsing.
-    Inside a JSON string the quotes of a key would be escaped, so that an answer about usage is no usage.
-    """
+def _is_plain_event(chunk: bytes) -> bool:
+    """Whether a chunk is exactly one event of one line that says nothing but content. This is the hot path."""
     return (
-        (
-            b'"finish_reason"' not in block
-            or block.count(b'"finish_reason"') == block.count(b'"finish_reason":null')
-            or _says_nothing(block, b'"finish_reason"')
-        )
-        and (
-            b'"usage"' not in block
-            or block.count(b'"usage"') == block.count(b'"usage":null')
-            or _says_nothing(block, b'"usage"')
-        )
-        and (b'"error"' not in block or _says_nothing(block, b'"error"'))
-        and b"[DONE]" not in block
+        len(chunk) - chunk.find(b"\n") <= 3
+        and chunk.endswith(sse.ENDS)
+        and chunk.startswith(b"data: {")
+        and _says_nothing(chunk, b'"finish_reason"')
+        and _says_nothing(chunk, b'"usage"')
+        and _says_nothing(chunk, b'"error"')
+    )
+
+
+def _is_plain(block: bytes) -> bool:
+    """Nothing in these events but content: no end, no error, no usage, no event name."""
+    return (
+        b"[DONE]" not in block
         and b"event:" not in block
+        and _says_nothing(block, b'"finish_reason"')
+        and _says_nothing(block, b'"usage"')
+        and _says_nothing(block, b'"error"')
     )
 
 
 def _says_nothing(block: bytes, key: bytes) -> bool:
-    """Whether every value of that key is null or empty, with a space after the colon or without."""
-    at = block.find(key)
+    """Whether a key is absent, or null or empty wherever it stands: some providers send it so in every chunk.
+
+    Inside a JSON string the quotes of a key would be escaped, so that an answer about usage is no usage. These keys
+    stand near the end of a chunk, so the search starts there.
+    """
+    at = block.rfind(key)
     while at >= 0:
-        at += len(key)
-        if not block.startswith(_NOTHING, at):
+        after = at + len(key)
+        if block[after : after + 5] != b":null" and not block.startswith(_NOTHING, after):
             return False
-        at = block.find(key, at)
+        at = block.rfind(key, 0, at)
     return True
 
 
