@@ -137,6 +137,6 @@ def _paste(url: str, facts: Facts) -> list[str]:
         f'  export OPENAI_API_KEY="{word}"',
         "",
         "Try it:",
-        f"  curl {url}/v1/chat/completions {headers} -d {shlex.quote(body)}",
+        f"  curl -s {url}/v1/chat/completions {headers} -d {shlex.quote(body)}",
         "",
     ]

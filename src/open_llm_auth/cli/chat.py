@@ -26,6 +26,8 @@ __all__ = ["chat"]
 
 _T = TypeVar("_T")
 
+_LETTING_GO_SECONDS = 2.0
+
 _HELP = """\
 /model REF     talk to another model; without REF: say which one answers now
 /models        list what can be called
@@ -93,12 +95,20 @@ class _Runner:
 
     def __call__(self, work: Coroutine[Any, Any, _T]) -> _T:
         """The result of `work`; Ctrl-C cancels it, waits until it has let go, and is raised again."""
-        future = asyncio.run_coroutine_threadsafe(work, self._loop)
+        done = threading.Event()
+
+        async def whole() -> _T:
+            try:
+                return await work
+            finally:
+                done.set()
+
+        future = asyncio.run_coroutine_threadsafe(whole(), self._loop)
         try:
             return future.result()
         except KeyboardInterrupt:
             future.cancel()
-            asyncio.run_coroutine_threadsafe(asyncio.sleep(0), self._loop).result()
+            done.wait(_LETTING_GO_SECONDS)
             raise
 
 
