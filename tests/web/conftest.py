@@ -31,6 +31,7 @@ READY = {
     "status": "ready",
     "version": "0.1.0",
     "config": {"etag": "3fb2", "fault": None, "warnings": []},
+    "counts": {"requests": 59, "byStatus": {"200": 57, "404": 2}},
     "providers": ["demo", "openai", "openrouter", "ollama"],
 }
 

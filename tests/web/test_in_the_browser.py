@@ -151,7 +151,9 @@ async def test_a_token_shows_details_and_models_and_travels_as_a_bearer_only(pag
     window = await open_window(pages.url + "/")
     await sign_in(window, pages)
     await window.page.get_by_text("A token is in use in this tab.").wait_for()
-    assert "openrouter" in await window.page.locator("#ready").inner_text()
+    ready = await window.page.locator("#ready").inner_text()
+    assert "openrouter" in ready
+    assert "200: 57, 404: 2" in ready
     assert await window.page.locator("#models li").count() == len(pages.models)
     assert [headers.get("authorization") for _, target, headers in pages.seen if target == "/v1/models"] == [
         f"Bearer {pages.token}"

@@ -1,7 +1,7 @@
 // The API reference: draws /openapi.json as routes with their scope, fields, answers, an example and a form to try it.
 
 import { advice, getJson } from "./api.js";
-import { busy, byId, el, notice, say, show } from "./dom.js";
+import { busy, byId, el, notice, prose, say, show } from "./dom.js";
 import { exampleOf, fields, groups, limits, typeName } from "./openapi.js";
 import { tokenForm } from "./token-form.js";
 import { tryIt } from "./try-it.js";
@@ -31,7 +31,7 @@ function draw(spec) {
   if (spec.info?.version) {
     byId("about").append(` Version ${spec.info.version}.`);
   }
-  if (spec.info?.description) byId("about").after(el("p", { class: "prose" }, spec.info.description));
+  if (spec.info?.description) byId("about").after(el("p", { class: "prose" }, prose(spec.info.description)));
   show(byId("toc"), parts.map(tocPart));
   show(byId("routes"), parts.map((part) => group(spec, part)));
   rows = [...byId("toc").querySelectorAll("li")];
@@ -86,7 +86,7 @@ function group(spec, { tag, about, operations }) {
     "section",
     { class: "group", "aria-labelledby": title },
     el("h2", { id: title }, tag),
-    about && el("p", { class: "quiet" }, about),
+    about && el("p", { class: "quiet" }, prose(about)),
     operations.map((operation) => route(spec, operation)),
   );
 }
@@ -103,7 +103,7 @@ function route(spec, operation) {
     ),
     operation.deprecated && notice("info", "Deprecated."),
     operation.summary && el("p", {}, el("strong", {}, operation.summary)),
-    operation.description && el("p", { class: "prose" }, operation.description),
+    operation.description && el("p", { class: "prose" }, prose(operation.description)),
     operation.parameters.length > 0 && part("Parameters", parameterList(spec, operation.parameters)),
     operation.body && part("Request body", bodyOf(spec, operation.body)),
     part("Responses", answerList(spec, operation.answers)),
@@ -147,7 +147,7 @@ function field(row, place = "") {
     el(
       "dd",
       {},
-      row.description && el("p", {}, row.description),
+      row.description && el("p", {}, prose(row.description)),
       row.limits.length > 0 && el("p", { class: "quiet" }, row.limits.join(" · ")),
       row.fields.length > 0 &&
         el(
@@ -164,7 +164,7 @@ function bodyOf(spec, body) {
   const rows = fields(spec, body.schema ?? {});
   return [
     el("p", { class: "quiet" }, [body.type, body.required ? "required" : "optional"].join(", ")),
-    body.description && el("p", {}, body.description),
+    body.description && el("p", {}, prose(body.description)),
     rows.length > 0 && el("dl", { class: "fields" }, rows.map((row) => field(row))),
     json("Example body", exampleOf(spec, body)),
   ];

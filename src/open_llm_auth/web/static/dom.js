@@ -23,6 +23,11 @@ export function show(parent, ...children) {
   parent.replaceChildren(...children.flat(Infinity).filter(Boolean));
 }
 
+/** A sentence whose `backticked` words are code. */
+export function prose(text) {
+  return text.split("`").map((part, at) => (at % 2 ? el("code", {}, part) : part));
+}
+
 /** Sets a text only when it differs, so that a live region does not repeat itself. */
 export function say(node, text) {
   if (node.textContent !== text) node.textContent = text;

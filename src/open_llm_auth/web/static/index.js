@@ -62,8 +62,10 @@ function readiness(status, word, details, known) {
     text,
   );
   if (!known) return [head, el("p", { class: "quiet" }, "A token with the read scope shows the details.")];
-  const { fault, warnings, ...config } = details.config ?? {};
-  return [head, fault && faultNotice(fault), warningNotices(warnings), facts({ ...details, config })];
+  const { config = {}, counts = {}, ...rest } = details;
+  const { fault, warnings, etag, ...more } = config;
+  const shown = { ...rest, ...counts, ...more, ...(etag && { configVersion: String(etag).slice(0, 8) }) };
+  return [head, fault && faultNotice(fault), warningNotices(warnings), facts(shown)];
 }
 
 /** Why the newest config is not in force, and since when. */
@@ -86,10 +88,17 @@ function facts(value) {
 }
 
 function nested(fact) {
-  if (!Array.isArray(fact)) return Object.keys(fact).length ? facts(fact) : "none";
+  if (!Array.isArray(fact)) return nestedFacts(Object.entries(fact));
   if (!fact.length) return "none";
   if (fact.every((item) => item === null || typeof item !== "object")) return fact.map(plain).join(", ");
   return el("ul", {}, fact.map((item) => el("li", {}, item !== null && typeof item === "object" ? nested(item) : plain(item))));
+}
+
+/** A few plain facts fit on a line: "200: 57, 404: 2". */
+function nestedFacts(entries) {
+  if (!entries.length) return "none";
+  if (entries.some(([, value]) => value !== null && typeof value === "object")) return facts(Object.fromEntries(entries));
+  return entries.map(([name, value]) => `${name}: ${plain(value)}`).join(", ");
 }
 
 function plain(fact) {

@@ -120,7 +120,9 @@ export function typeName(spec, node, depth = 0) {
     return depth > DEEPEST || !schema.items ? "array" : `array of ${typeName(spec, schema.items, depth + 1)}`;
   }
   if (schema.const !== undefined) return JSON.stringify(schema.const);
-  return schema.type ?? (schema.properties ? "object" : schema.enum ? "one of" : "any");
+  if (schema.type) return schema.type;
+  if (schema.enum) return [...new Set(schema.enum.map((value) => (value === null ? "null" : typeof value)))].join(" or ");
+  return schema.properties ? "object" : "any";
 }
 
 /** Limits, default and permitted values, as short sentences. */
