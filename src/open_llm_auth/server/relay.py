@@ -33,6 +33,7 @@ __all__ = ["Answer", "Relay"]
 
 #: A stream's head is held for its first content at most this long (SPEC §5, commit point).
 _COMMIT_SECONDS: Final = 2.0
+_DRAIN_SECONDS: Final = 0.2
 _ERROR_BYTES: Final = 1 << 20
 _REPLY_BYTES: Final = 256 << 20
 
@@ -266,7 +267,7 @@ class Relay:
                     held += relay.end()
                     break
                 held += relay.feed(chunk)
-                if relay.failure is not None:
+                if relay.failure is not None and not relay.committed:
                     return self._stream_fault(snapshot, attempt, relay.failure)
         except BaseException:
             if pending is not None:
@@ -288,23 +289,19 @@ class Relay:
         try:
             if held:
                 yield held
-            if pending is not None:
-                first = await pending
-                if first is None:
-                    yield relay.end()
-                    return
-                yield relay.feed(first)
-            if relay.failure is None:
-                async for chunk in chunks:
-                    ready = relay.feed(chunk)
-                    if ready:
-                        yield ready
-                    if relay.failure is not None:
-                        break
-            if relay.failure is None:
-                yield relay.end()
-            else:
+            while relay.failure is None and not relay.done:
+                chunk = await (pending or _next(chunks))
+                pending = None
+                if chunk is None:
+                    break
+                ready = relay.feed(chunk)
+                if ready:
+                    yield ready
+            if relay.failure is not None:
                 raise self._stream_fault(snapshot, answer.attempt, relay.failure).error
+            yield relay.end()
+            if relay.done:
+                await _drain(chunks)
         except UpstreamError as error:
             answer.failed = error
             yield openai_chat.write_stream_error(error)
@@ -392,6 +389,16 @@ class _LocalReply:
 
 async def _next(chunks: AsyncIterator[bytes]) -> bytes | None:
     return await anext(chunks, None)
+
+
+async def _drain(chunks: AsyncIterator[bytes]) -> None:
+    """See the end of a finished stream, so that its connection can be used again; nobody waits long for it."""
+    try:
+        async with asyncio.timeout(_DRAIN_SECONDS):
+            async for _ in chunks:
+                pass  # what follows an end mark is nobody's
+    except (TimeoutError, UpstreamError):
+        return
 
 
 async def _once(body: bytes) -> AsyncIterator[bytes]:
