@@ -234,7 +234,7 @@ def _read_authority(netloc: str, scheme: str) -> tuple[str, int]:
     port = int(port_text) if port_text else _USUAL_PORTS[scheme]
     if not 0 < port < 65536:
         raise _unreadable("malformed_url", "a port outside 1…65535", scheme=scheme)
-    if not written.strip("[]"):
+    if not written:
         raise _unreadable("missing_host", "no host", scheme=scheme)
     host = _normal_host(written)
     if host is None:
@@ -509,9 +509,8 @@ def _embedded(value: int) -> Iterator[int]:
         yield low ^ 0xFFFFFFFF
         yield value >> 64 & 0xFFFFFFFF
     if value >> 80 == 0x0064_FF9B_0001:  # NAT64 for local use: the place depends on the prefix length, so all of them
-        yield low
-        yield (value >> 64 & 0xFFFF) << 16 | value >> 40 & 0xFFFF
-        yield value >> 24 & 0xFFFFFFFF
+        places = (low, (value >> 64 & 0xFFFF) << 16 | value >> 40 & 0xFFFF, value >> 24 & 0xFFFFFFFF)
+        yield from (place for place in places if place >> 24)  # zeros are where it does not stand
     if value >> 32 & 0xFDFFFFFF == 0x00005EFE:  # ISATAP, with the universal bit set or not
         yield low
 
