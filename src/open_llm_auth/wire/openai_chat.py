@@ -504,6 +504,10 @@ def _has_content(raw: Raw) -> bool:
 # ---------------------------------------------------------------------------------------------- plain to stream
 
 
+#: Raw values keep the line breaks they were laid out with; inside a JSON string there are none.
+_ONE_LINE: Final = bytes.maketrans(b"\r\n", b"  ")
+
+
 def stream_from_reply(body: bytes) -> bytes:
     """A plain answer as the stream that was asked for: each choice whole, its end, the usage if any, the end mark.
 
@@ -525,7 +529,7 @@ def stream_from_reply(body: bytes) -> bytes:
     chunks = [{**head, "choices": _encoded([row])} for row in rows]
     if first_byte(usage) == ord("{"):
         chunks.append({**head, "choices": Raw(b"[]"), "usage": usage})
-    return b"".join([*(sse.event(msgspec.json.encode(chunk).replace(b"\n", b" ")) for chunk in chunks), sse.DONE])
+    return b"".join([*(sse.event(msgspec.json.encode(chunk).translate(_ONE_LINE)) for chunk in chunks), sse.DONE])
 
 
 def _delta(message: Raw) -> Raw:
