@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 __all__ = ["app"]
 
-app = typer.Typer(help="Credentials of providers.", no_args_is_help=True)
+app = typer.Typer(help="Credentials of providers.", no_args_is_help=True, rich_markup_mode=None)
 
 ProviderArgument = Annotated[str, typer.Argument(metavar="PROVIDER", help="A provider's id or alias, such as openai.")]
 ProfileOption = Annotated[str, typer.Option("--profile", help="Name of the profile, when a provider has several.")]
@@ -115,6 +115,7 @@ def set_server_token(
         ask_it = ask_optional_secret if asked else ask_secret
         given = ask_it("Server token (empty: make one)" if asked else "Server token", stdin=stdin)
     token = given.reveal() if given else f"ola_{secrets.token_urlsafe(32)}"
+    _refuse_twin(bench, token)
     after = bench.file.update(edits.set_server_token(token))
     if given is None:
         say("The server token, shown this once:")
@@ -122,8 +123,21 @@ def set_server_token(
     say(f"Stored in {bench.path}. {_PICKED_UP}")
     if given is not None and len(token) < 20:
         note("warning: that token is short. Whoever guesses it is admin; --generate makes a strong one.")
-    if not bench.compile(after).tokens.legacy:
-        note("warning: authorization.legacyAdminCompatibility is false, so the server token opens nothing.")
+    if not any(caller.kind == "legacy" for caller in bench.compile(after).tokens.callers.values()):
+        note(
+            "warning: the server token opens nothing: authorization.legacyAdminCompatibility is false, "
+            "or the variable it names is not set."
+        )
+
+
+def _refuse_twin(bench: Workbench, token: str) -> None:
+    """Two tokens of one secret would keep the whole file from being loaded."""
+    from ..errors import InvalidRequest
+    from ..policy.access import digest
+
+    twin = bench.snapshot.tokens.callers.get(digest(token))
+    if twin is not None and twin.kind != "legacy":
+        raise InvalidRequest(f"That is the token of {twin.subject!r} already. Choose another, or --generate one.")
 
 
 @app.command("remove")
@@ -252,8 +266,7 @@ def _choose(bench: Workbench) -> str:
 
 
 def _describe_server(server: LocalServer) -> str:
-    count = "it wants a key" if server.models is None else f"{len(server.models)} models"
-    return f"{server.provider.name or server.provider.id} at {server.provider.base_url}, {count}"
+    return f"{server.provider.name or server.provider.id} at {server.provider.base_url}, {server.told}"
 
 
 def _configure_hosted(bench: Workbench, row: Provider, profile: str, *, stdin: bool) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -104,8 +105,7 @@ def _keys(facts: Facts) -> str:
 
 def _local(server: LocalServer, usable: Sequence[str]) -> str:
     row = server.provider
-    models = "which wants a key" if server.models is None else f"{len(server.models)} models"
-    text = f"{row.name or row.id} at {row.base_url}, {models}"
+    text = f"{row.name or row.id} at {row.base_url}, {server.told}"
     return text if row.id in usable else f"{text}; to use it: open-llm-auth auth configure {row.id}"
 
 
@@ -129,7 +129,7 @@ def _token(access: Access) -> list[str]:
 
 def _paste(url: str, facts: Facts) -> list[str]:
     word = facts.access.shell
-    body = f'{{"model": "{facts.model}", "messages": [{{"role": "user", "content": "Hello"}}]}}'
+    body = json.dumps({"model": facts.model, "messages": [{"role": "user", "content": "Hello"}]})
     headers = f'-H "Authorization: Bearer {word}" -H "Content-Type: application/json"'
     return [
         "Paste into a client's environment:",

@@ -9,7 +9,7 @@ from .workbench import Workbench
 
 __all__ = ["app"]
 
-app = typer.Typer(help="The config file.", no_args_is_help=True)
+app = typer.Typer(help="The config file.", no_args_is_help=True, rich_markup_mode=None)
 
 
 @app.command("path")

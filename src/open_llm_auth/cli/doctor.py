@@ -103,9 +103,9 @@ def _mode(place: Path) -> int | None:
 
 def _tokens(bench: Workbench) -> Iterator[Finding]:
     tokens = bench.snapshot.tokens
-    if tokens.callers or tokens.legacy:
+    if tokens.callers:
         yield Finding("tokens", "ok", f"{len(tokens.callers)} in force")
-    elif bench.anonymous_wanted and not tokens.configured:
+    elif bench.anonymous_wanted and bench.tokenless:
         yield Finding("tokens", "warning", "anonymous mode: whoever reaches the port is admin")
     else:
         how = "`serve` makes one on its first run, or: open-llm-auth tokens create NAME --admin"

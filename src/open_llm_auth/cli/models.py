@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 __all__ = ["app", "discover"]
 
-app = typer.Typer(help="Models that can be called.", no_args_is_help=True)
+app = typer.Typer(help="Models that can be called.", no_args_is_help=True, rich_markup_mode=None)
 
 
 class _Still:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Collection, Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING
 
-from ..errors import EgressBlocked, GatewayError, UpstreamInvalidResponse
+from ..errors import GatewayError, UpstreamInvalidResponse
 from ..policy.egress import blocked, check_endpoint
 from ..values import Endpoint, Outbound, Provider, Timeouts
 from ..wire.models import read_models
@@ -33,6 +33,13 @@ class LocalServer:
 
     provider: Provider
     models: tuple[str, ...] | None
+
+    @property
+    def told(self) -> str:
+        """What it said of itself, in words."""
+        if self.models is None:
+            return "which wants a key"
+        return "1 model" if len(self.models) == 1 else f"{len(self.models)} models"
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,10 +137,10 @@ async def reach(provider: Provider, transport: Transport, rules: EgressRules) ->
     timeouts = Timeouts(connect=_REACH_SECONDS, first_byte=_REACH_SECONDS, idle=_REACH_SECONDS)
     try:
         reply = await transport.send(_list_request(provider, endpoint, timeouts))
-    except (GatewayError, EgressBlocked) as error:
+    except GatewayError as error:
         return Reached(provider.id, error=error)
     await reply.aclose()
-    return replace(Reached(provider.id, status=reply.status), date=_seconds(reply.header(b"date")))
+    return Reached(provider.id, reply.status, _seconds(reply.header(b"date")))
 
 
 def _seconds(date: bytes | None) -> float | None:

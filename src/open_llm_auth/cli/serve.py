@@ -318,6 +318,8 @@ def _notes(bench: Workbench, host: str) -> list[str]:
         notes.append("anonymous mode: whoever reaches the port is admin")
     elif bench.anonymous_wanted:
         notes.append("OPEN_LLM_AUTH_ALLOW_ANON has no effect, because there is a token")
-    if tokens.configured and not tokens.callers:
-        notes.append("every token is revoked; make one with: open-llm-auth tokens create NAME --admin")
+    if not bench.tokenless and not tokens.callers:
+        notes.append(
+            "no token is in force, so nobody may call; make one with: open-llm-auth tokens create NAME --admin"
+        )
     return notes

@@ -15,7 +15,7 @@ from .workbench import Workbench
 
 __all__ = ["app", "new_token"]
 
-app = typer.Typer(help="Tokens that let a program call the gateway.", no_args_is_help=True)
+app = typer.Typer(help="Tokens that let a program call the gateway.", no_args_is_help=True, rich_markup_mode=None)
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@-]{0,63}")
 #: Subjects the gateway gives to callers without a named token.
