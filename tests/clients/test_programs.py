@@ -12,11 +12,9 @@ PROGRAMS = ("openai_python.py", "openai_node.mjs", "llm_command.py", "curl_comma
 
 
 @pytest.mark.parametrize("program", PROGRAMS)
-def test_every_case_of_a_client_works_through_the_gateway(program, run_client, healthy_gateway):
+def test_every_case_of_a_client_works_through_the_gateway(program, run_client, gateway, provider):
     if program == "curl_command.py" and not shutil.which("curl"):
         pytest.skip("NO CURL TESTS: curl is not on this machine")
-    outcomes = run_client(
-        program, healthy_gateway, "fake", "fake/fake-model", embedding_model="fake/fake-embedding"
-    )
+    outcomes = run_client(program, gateway, "fake", "fake/fake-model", embedding_model="fake/fake-embedding")
     assert outcomes
     assert [outcome for outcome in outcomes if not outcome.ok] == []
