@@ -13,6 +13,7 @@ from .relay import Answer, Relay
 
 __all__ = ["deliver"]
 
+_WATCH_AFTER_SECONDS: Final = 0.02
 _STREAM_HEADERS: Final[Headers] = (
     (b"content-type", b"text/event-stream; charset=utf-8"),
     (b"cache-control", b"no-cache"),
@@ -59,25 +60,37 @@ async def _send_stream(exchange: Exchange, answer: Answer, stream: AsyncIterator
 
 
 class _Hangup:
-    """Cancels the task it was made in when the client disconnects."""
+    """Cancels the task it was made in when the client disconnects.
+
+    Watching begins a moment late, because it costs a task, and what is answered by then needs none.
+    """
 
     def __init__(self, receive: Receive) -> None:
         task = asyncio.current_task()
         if task is None:
             raise RuntimeError("a request is handled in a task")
         self._task = task
+        self._receive = receive
         self._gone = False
-        self._watcher = asyncio.create_task(self._watch(receive))
+        self._watcher: asyncio.Task[None] | None = None
+        self._timer = asyncio.get_running_loop().call_later(_WATCH_AFTER_SECONDS, self._begin)
 
     def task_cancelled(self) -> bool:
         """Whether a cancellation that arrived was ours; it is then taken back."""
         return self._gone and self._task.uncancel() == 0
 
     def close(self) -> None:
-        self._watcher.cancel()
+        self._timer.cancel()
+        if self._watcher is not None:
+            self._watcher.cancel()
+            # A cancelled task keeps its traceback, whose frames keep this: a cycle a request if it stayed.
+            self._watcher = None
 
-    async def _watch(self, receive: Receive) -> None:
-        while (await receive())["type"] != "http.disconnect":
+    def _begin(self) -> None:
+        self._watcher = asyncio.create_task(self._watch())
+
+    async def _watch(self) -> None:
+        while (await self._receive())["type"] != "http.disconnect":
             pass  # what is left of a body nobody asked for
         self._gone = True
         self._task.cancel()

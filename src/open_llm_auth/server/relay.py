@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -20,12 +20,12 @@ from ..errors import (
     UpstreamInvalidResponse,
     UpstreamTimeout,
 )
-from ..policy.egress import blocked, check_endpoint
+from ..policy.egress import Verdict, blocked, check_endpoint
 from ..policy.failover import moves_on
 from ..policy.redaction import Scrubber
 from ..ports import Clock, ConfigSource, Reply, SecretSource, Transport
 from ..providers.spec import LocalAnswer, UpstreamKind
-from ..values import Attempt, Call, Fault, Headers, Model, Outbound, PassedOver, Plan, Snapshot, Timeouts
+from ..values import Attempt, Call, Endpoint, Fault, Headers, Model, Outbound, PassedOver, Plan, Snapshot, Timeouts
 from ..wire import embeddings, openai_chat
 from ..wire.events import Usage
 
@@ -52,13 +52,19 @@ class Answer:
     attempt: Attempt
     attempts: int
     body: bytes | None = None
-    stream: AsyncIterator[bytes] | None = None
+    stream: AsyncGenerator[bytes, None] | None = None
     usage: Usage | None = None
     failed: GatewayError | None = None
     reply: Reply | None = None
+    #: a read of the stream that was under way at the commit point
+    pending: asyncio.Task[bytes | None] | None = None
 
     async def aclose(self) -> None:
-        """Drop the upstream at once if it is still sending."""
+        """Drop the upstream at once if it is still sending. May be called twice."""
+        if self.pending is not None:
+            self.pending.cancel()
+        if self.stream is not None:
+            await self.stream.aclose()
         if self.reply is not None:
             await self.reply.aclose()
 
@@ -86,6 +92,9 @@ class Relay:
         self._secrets = secrets
         self._clock = clock
         self._discovered = discovered
+        #: verdicts about endpoints, good for one snapshot
+        self._judged_for: Snapshot | None = None
+        self._judged: dict[tuple[str, Endpoint], Verdict] = {}
         #: providers that refused `stream_options` (SPEC §11)
         self._without_usage: set[str] = set()
 
@@ -104,6 +113,8 @@ class Relay:
             preferred_profile=call.preferred_profile,
             discovered=self._discovered(),
         )
+        if self._judged_for is not snapshot:
+            self._judged_for, self._judged = snapshot, {}
         first: EgressBlocked | None = None
         for attempt in plan.attempts:
             error = self._forbidden(snapshot, attempt)
@@ -273,8 +284,8 @@ class Relay:
             if pending is not None:
                 pending.cancel()
             raise
-        answer = Answer(reply.status, _rate_limits(reply), attempt, 0, reply=reply)
-        answer.stream = self._rest(snapshot, answer, bytes(held), pending, chunks, relay)
+        answer = Answer(reply.status, _rate_limits(reply), attempt, 0, reply=reply, pending=pending)
+        answer.stream = self._rest(snapshot, answer, bytes(held), chunks, relay)
         return answer
 
     async def _rest(
@@ -282,16 +293,15 @@ class Relay:
         snapshot: Snapshot,
         answer: Answer,
         held: bytes,
-        pending: asyncio.Task[bytes | None] | None,
         chunks: AsyncIterator[bytes],
         relay: openai_chat.StreamRelay,
-    ) -> AsyncIterator[bytes]:
+    ) -> AsyncGenerator[bytes, None]:
         try:
             if held:
                 yield held
             while relay.failure is None and not relay.done:
-                chunk = await (pending or _next(chunks))
-                pending = None
+                chunk = await (answer.pending or _next(chunks))
+                answer.pending = None
                 if chunk is None:
                     break
                 ready = relay.feed(chunk)
@@ -306,10 +316,7 @@ class Relay:
             answer.failed = error
             yield openai_chat.write_stream_error(error)
         finally:
-            if pending is not None:
-                pending.cancel()
             answer.usage = relay.usage
-            await answer.aclose()
 
     def _outbound(self, kind: UpstreamKind, call: Call, attempt: Attempt, body: bytes, deadline: float) -> Outbound:
         left = max(deadline - self._clock.monotonic(), 0.001)
@@ -333,7 +340,10 @@ class Relay:
                 f"Provider {attempt.provider.id!r} has no usable baseUrl. Set providers.{attempt.provider.id}.baseUrl.",
                 details={"provider": attempt.provider.id, "reason": "missing_host", "phase": "resolve"},
             )
-        verdict = check_endpoint(snapshot.egress, attempt.provider.id, endpoint)
+        key = (attempt.provider.id, endpoint)
+        verdict = self._judged.get(key)
+        if verdict is None:
+            verdict = self._judged[key] = check_endpoint(snapshot.egress, *key)
         if verdict.allowed:
             return None
         return blocked(attempt.provider.id, endpoint, verdict.reason or "blocked", "resolve")
@@ -401,7 +411,7 @@ async def _drain(chunks: AsyncIterator[bytes]) -> None:
         return
 
 
-async def _once(body: bytes) -> AsyncIterator[bytes]:
+async def _once(body: bytes) -> AsyncGenerator[bytes, None]:
     yield body
 
 
