@@ -61,9 +61,9 @@ LineFormat = Callable[[Row], str]
 def text_line(row: Row) -> str:
     """For a person at a terminal."""
     time = datetime.fromtimestamp(row.at, UTC).astimezone().strftime("%H:%M:%S")
-    parts = [time, row.method, row.path, str(row.status)]
+    parts = [time, row.method, _shown(row.path), str(row.status)]
     if row.provider is not None:
-        parts.append(f"{row.provider}/{row.model} via {row.profile}")
+        parts.append(f"{row.provider}/{_shown(row.model or '')} via {row.profile}")
         if row.attempts > 1:
             parts.append(f"attempt {row.attempts}")
     elif row.requested is not None:
@@ -108,6 +108,11 @@ def json_line(row: Row) -> str:
         "code": row.code,
     }
     return msgspec.json.encode({name: value for name, value in fields.items() if value is not None}).decode()
+
+
+def _shown(text: str) -> str:
+    """What a client chose, without the power to write lines or move a cursor."""
+    return text if text.isprintable() else ascii(text)
 
 
 def _milliseconds(start: float, end: float) -> float:
