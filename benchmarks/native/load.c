@@ -374,12 +374,12 @@ static void find_server(void) {
 
 /* Returns the seconds that were measured. */
 static double run(connection *connections) {
-    int64_t now = now_ns(), start = now + (int64_t)(options.warm_up * 1e9);
-    int64_t end = start + (int64_t)(options.seconds * 1e9);
     for (int i = 0; i < options.connections; i++) {
         open_connection(&connections[i]);
         ask(&connections[i]);
     }
+    int64_t now = now_ns(), start = now + (int64_t)(options.warm_up * 1e9);
+    int64_t end = start + (int64_t)(options.seconds * 1e9);
     struct epoll_event ready[BATCH];
     for (;;) {
         int count = epoll_wait(poller, ready, BATCH, 20);
@@ -391,7 +391,7 @@ static double run(connection *connections) {
         if (now >= end || (options.answers_wanted && seen.answered >= options.answers_wanted)) break;
         for (int i = 0; i < count; i++) receive(ready[i].data.ptr);
     }
-    return (double)(now - start) / 1e9;
+    return now > start ? (double)(now - start) / 1e9 : 1e-9;
 }
 
 static void print_results(double seconds) {
