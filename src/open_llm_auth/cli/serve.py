@@ -167,7 +167,8 @@ def _neighbour(host: str, port: int) -> int:
 def _with_ways_out(error: ConfigError, bench: Workbench) -> ConfigError:
     ways = (
         f"Ways out: repair {bench.path} (open-llm-auth config check says where), put back one of the backups "
-        f"in {bench.path.parent / 'backups'}, or name another file with OPEN_LLM_AUTH_CONFIG."
+        f"in {bench.path.parent / 'backups'}, or name another file with OPEN_LLM_AUTH_CONFIG or "
+        "another home with OPEN_LLM_AUTH_HOME."
     )
     return type(error)(f"{error.message} {ways}", param=error.param, details=error.details)
 
