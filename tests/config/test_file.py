@@ -257,6 +257,26 @@ def test_a_few_dated_backups_are_kept(file: ConfigFile) -> None:
     assert (file.path.parent / "backups").stat().st_mode & 0o777 == 0o700
 
 
+def test_the_backups_of_another_file_in_the_same_directory_are_left_alone(tmp_path: Path) -> None:
+    other, file = ConfigFile(tmp_path / "gw-b[1].json"), ConfigFile(tmp_path / "gw.json")
+    for number in range(8):
+        other.update(setter("x", number))
+        file.update(setter("x", number))
+    names = [path.name for path in backups(file)]
+    assert sum(name.startswith("gw-b[1]-") for name in names) == 5
+    assert len(names) == 10
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="ONLY ROOT can give files away; not tested as this user")
+def test_root_shuts_nobody_out_of_their_own_home(tmp_path: Path) -> None:
+    tmp_path.chmod(0o700)
+    os.chown(tmp_path, 12345, 12345)
+    file = ConfigFile(tmp_path / "home" / "config.json")
+    file.update(setter("x", 1))
+    file.update(setter("x", 2))
+    assert {path.stat().st_uid for path in [file.path.parent, *file.path.parent.rglob("*")]} == {12345}
+
+
 def test_a_symbolic_link_is_kept_and_its_target_changes(tmp_path: Path) -> None:
     (tmp_path / "dotfiles").mkdir()
     target = tmp_path / "dotfiles" / "gateway.json"

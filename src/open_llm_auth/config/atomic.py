@@ -8,6 +8,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
+from .privacy import give_to_owner_of
+
 __all__ = ["clear_leftovers", "write_atomically"]
 
 _PREFIX: Final = ".config-"
@@ -25,7 +27,7 @@ def write_atomically(path: Path, raw: bytes, *, still_due: Callable[[], bool] = 
     try:
         with os.fdopen(descriptor, "wb") as file:
             file.write(raw)
-            _keep_owner(path, descriptor)
+            give_to_owner_of(path if path.exists() else path.parent, descriptor)
             file.flush()
             os.fsync(descriptor)
         if not still_due():
@@ -44,16 +46,6 @@ def clear_leftovers(*directories: Path) -> None:
     for directory in directories:
         for leftover in directory.glob(f"{_PREFIX}*{_SUFFIX}"):
             leftover.unlink(missing_ok=True)
-
-
-def _keep_owner(path: Path, descriptor: int) -> None:
-    """A command run as root must not take the file away from the user the gateway runs as."""
-    try:
-        old = path.stat()
-    except FileNotFoundError:
-        old = path.parent.stat()
-    if os.geteuid() == 0 and old.st_uid != 0:
-        os.fchown(descriptor, old.st_uid, old.st_gid)
 
 
 def _sync_directory(directory: Path) -> None:

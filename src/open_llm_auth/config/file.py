@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import time
 from collections.abc import Callable, Mapping
 from copy import deepcopy
@@ -158,7 +159,8 @@ class ConfigFile:
         make_private_directory(self._backups)
         moment = datetime.fromtimestamp(self._now(), UTC).strftime("%Y%m%dT%H%M%S.%fZ")
         write_atomically(self._backups / f"{self.path.stem}-{moment}.json", raw)
-        kept = sorted(self._backups.glob(f"{self.path.stem}-*.json"))
+        ours = re.compile(re.escape(self.path.stem) + r"-\d{8}T\d{6}\.\d{6}Z\.json")
+        kept = sorted(entry for entry in self._backups.iterdir() if ours.fullmatch(entry.name))
         for old in kept[:-_BACKUPS]:
             old.unlink(missing_ok=True)
 

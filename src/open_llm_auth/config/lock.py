@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Final
 
 from ..errors import ConfigUnavailable
+from .privacy import give_to_owner_of
 
 __all__ = ["locked"]
 
@@ -49,6 +50,7 @@ def _try(path: Path) -> int | None:
     """The descriptor that holds the lock, None while another does."""
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
     try:
+        give_to_owner_of(path.parent, descriptor)
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         # someone may have tidied the file away between the open and the lock
         if os.path.samestat(os.fstat(descriptor), path.stat()):

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import stat
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
-__all__ = ["make_private_directory", "privacy_warnings", "tighten"]
+__all__ = ["give_to_owner_of", "make_private_directory", "privacy_warnings", "tighten"]
 
 #: What a directory may hold and still be the gateway's own.
 _OUR_NAMES: Final = (".config", ".env", "admin-token", "backups", "runtime_state.sqlite3", "config.json")
@@ -23,8 +24,18 @@ def privacy_warnings(directory: Path | None, *files: Path) -> Iterator[str]:
 
 
 def make_private_directory(directory: Path) -> None:
-    """Make it, 0700, if it is missing. Raises OSError."""
-    directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+    """Make it, 0700 and with the owner of the directory it stands in, if it is missing. Raises OSError."""
+    if not directory.is_dir():
+        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        give_to_owner_of(directory.parent, directory)
+
+
+def give_to_owner_of(model: Path, made: Path | int) -> None:
+    """Hand what root has just made (a path, or a descriptor) to the owner of `model`: a command run as root must not
+    shut out the user that the gateway runs as."""
+    owner = model.stat()
+    if os.geteuid() == 0 and owner.st_uid != 0:
+        os.chown(made, owner.st_uid, owner.st_gid)
 
 
 def tighten(directory: Path, config_name: str) -> None:
