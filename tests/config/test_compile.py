@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from open_llm_auth.config.compile import compile_snapshot
 from open_llm_auth.config.document import Document
@@ -214,6 +217,41 @@ def test_a_header_in_capitals_is_itself_and_a_reference_is_one() -> None:
         ("x-stage", "literal", False),
         ("x-key", "env", False),
     ]
+
+
+def places(value: Any, here: tuple[str | int, ...] = ()) -> list[tuple[str | int, ...]]:
+    inner = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    return [here, *(path for key, each in inner for path in places(each, (*here, key)))][not here :]
+
+
+JSON = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.sampled_from([10**400, -(10**400), 1e308, -0.0, "", " ", "env:", "file:", "a/b:c/d", "*", "\ud800", "sha256:"])
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(max_size=8),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+    max_leaves=6,
+)
+
+
+@settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.data())
+def test_no_value_anywhere_raises_anything_but_a_clear_error(full: dict[str, Any], data: st.DataObject) -> None:
+    document = deepcopy(full)
+    for path in data.draw(st.lists(st.sampled_from(places(full)), min_size=1, max_size=2), "paths"):
+        target: Any = document
+        try:
+            for part in path[:-1]:
+                target = target[part]
+            target[path[-1]] = data.draw(JSON, "value")
+        except (KeyError, IndexError, TypeError):
+            continue  # the first change took the place of the second away
+    try:
+        assert compiled(document).providers
+    except ConfigInvalid as error:
+        assert error.param
 
 
 def test_an_invalid_document_does_not_compile() -> None:

@@ -16,6 +16,8 @@ __all__ = ["Document", "etag_of", "parse", "serialise"]
 #: Levels of nesting; the schema needs eight. Beyond it, writers and readers of JSON run out of stack.
 _DEEPEST: Final = 64
 
+_HALF_A_PAIR: Final = re.compile("[\ud800-\udfff]")
+
 #: The tokens of JSON that can hide a fault `json.loads` lets through; a string's group says whether it is a key.
 _TOKEN: Final = re.compile(
     r"""(?P<string>"(?:[^"\\]|\\.)*")\s*(?P<key>:)?|(?P<open>[\[{])|(?P<close>[\]}])"""
@@ -69,10 +71,7 @@ def serialise(data: dict[str, Any]) -> bytes:
         ConfigInvalid: it holds something JSON has no word for, such as a not-a-number or a key that is no text.
     """
     try:
-        text = json.dumps(data, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
-        raw = text.encode()
-    except UnicodeEncodeError:  # half of a surrogate pair, which only an escape can write
-        raw = (json.dumps(data, indent=2) + "\n").encode()
+        raw = (json.dumps(data, indent=2, ensure_ascii=False, allow_nan=False) + "\n").encode()
     except (TypeError, ValueError, RecursionError):
         raise ConfigInvalid("The config holds a value that JSON can't write.") from None
     if parse(raw) != data:
@@ -108,17 +107,21 @@ def _check_tokens(text: str, name: str) -> None:
                 raise _fault(name, f"is nested deeper than {_DEEPEST} levels", text, token.start())
         elif token["close"]:
             scopes.pop()
-        elif token["key"]:
-            _check_key(token, scopes[-1], text, name)
-        elif token["number"] and not math.isfinite(float(token["number"])):
-            raise _fault(name, "holds a number that is not finite", text, token.start())
+        elif token["string"]:
+            _check_string(token, scopes[-1] if token["key"] else set(), text, name)
+        elif not math.isfinite(float(token["number"])):
+            raise _fault(name, "holds a number that is not finite, or far too large", text, token.start())
 
 
-def _check_key(token: re.Match[str], seen: set[str], text: str, name: str) -> None:
-    key = json.loads(token["string"])
-    if key in seen:
-        raise _fault(name, f"says {key!r} twice in one object; keep one of them", text, token.start())
-    seen.add(key)
+def _check_string(token: re.Match[str], seen: set[str], text: str, name: str) -> None:
+    """`seen` holds the keys of the object so far, if the string is a key of one."""
+    written = token["string"]
+    string = json.loads(written) if "\\" in written else written[1:-1]
+    if _HALF_A_PAIR.search(string):
+        raise _fault(name, "holds half of a surrogate pair, which is no character", text, token.start())
+    if string in seen:
+        raise _fault(name, f"says {string!r} twice in one object; keep one of them", text, token.start())
+    seen.add(string)
 
 
 def _too_deep(text: str) -> int:

@@ -92,6 +92,8 @@ def _host_pattern(text: str) -> str:
 def _client_token(text: str) -> str:
     if not text.strip():
         raise _fault("is empty; remove it or set a token")
+    if any("\ud800" <= character <= "\udfff" for character in text):
+        raise _fault("holds half of a surrogate pair, which no client can send")
     if text.strip() == REDACTED:
         raise _fault("holds the mark of a redacted value, not a token; set it anew")
     return text
