@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import os
+import random
 import sys
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
@@ -97,7 +98,7 @@ async def open_gateway(
         authenticator=authenticator,
         ledger=ledger,
         clock=clock,
-        new_id=_new_call_id,
+        new_id=_call_ids(),
         log_fault=lambda text: write(f"{text}\n"),
     )
     background = [asyncio.create_task(config.watch()), asyncio.create_task(discovery.run())]
@@ -177,8 +178,10 @@ def _anonymous(environ: Mapping[str, str]) -> bool:
     return environ.get("OPEN_LLM_AUTH_ALLOW_ANON", "").strip().lower() in _YES
 
 
-def _new_call_id() -> str:
-    return f"call_{os.urandom(12).hex()}"
+def _call_ids() -> Callable[[], str]:
+    """Ids that no other process makes. They name calls and guard nothing, so they need not be secret."""
+    bits = random.Random(os.urandom(32)).getrandbits  # noqa: S311 - see above
+    return lambda: f"call_{bits(96):024x}"
 
 
 def _write_stderr(text: str) -> None:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from open_llm_auth import __version__
 from open_llm_auth.errors import NotConfigured, SecretUnavailable, UpstreamCredentialRejected, UpstreamHTTPError
 from open_llm_auth.providers import KINDS
-from open_llm_auth.providers.openai import names_stream_options, prepare, prepare_models, read_error, retry_after
+from open_llm_auth.providers.openai import prepare, prepare_models, read_error, retry_after
 from open_llm_auth.values import Credential, Endpoint, Provider, Secret, Timeouts
 
 SECRET = "sk-canary-0123456789abcdef"
@@ -296,25 +296,6 @@ def test_a_wait_stated_in_the_body_counts_when_no_header_says_more():
     body = b'[{"error":{"code":429,"message":"m","details":[{"retryDelay":"34s"}]}}]'
     assert read_error("my-llm", 429, (), body, hide).retry_after == 34.0
     assert read_error("my-llm", 429, ((b"retry-after", b"2"),), body, hide).retry_after == 2.0
-
-
-# ---------------------------------------------------------------------------------------------- stream_options
-
-
-@pytest.mark.parametrize(
-    ("body", "named"),
-    [
-        (said(message="Unknown parameter: 'stream_options'."), True),
-        (b'{"error": {"message": "unknown field", "param": "stream_options.include_usage"}}', True),
-        (b'{"detail": [{"loc": ["body", "stream_options"], "msg": "Extra inputs are not permitted"}]}', True),
-        (b"stream_options is not supported", True),
-        (b'{"detail": [{"loc": ["body", "user"], "msg": "no", "input": {"stream_options": {}}}]}', False),
-        (said(message="Unknown parameter: 'user'."), False),
-        (b"", False),
-    ],
-)
-def test_a_refusal_of_stream_options_is_recognised(body, named):
-    assert names_stream_options(body) is named
 
 
 # ---------------------------------------------------------------------------------------------- anything at all

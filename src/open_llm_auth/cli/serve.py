@@ -8,6 +8,7 @@ import os
 import socket
 import sys
 from contextlib import closing
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -78,13 +79,16 @@ def uvicorn_config(host: str, port: int, reload: bool) -> uvicorn.Config:
     """How the application is served; the listening socket itself is passed to the server."""
     import uvicorn
 
+    from ..server.http_protocol import OneWriteProtocol
+
     return uvicorn.Config(
         "open_llm_auth.main:app",
         host=host,
         port=port,
         reload=reload,
+        reload_dirs=str(Path(__file__).parents[1]) if reload else None,
         loop="uvloop" if sys.platform != "win32" else "asyncio",
-        http="httptools",
+        http=OneWriteProtocol,
         # An upgrade has to arrive as HTTP to be answered.
         ws="none",
         lifespan="on",

@@ -30,7 +30,7 @@ from ..wire.openai_chat import ErrorBody
 from ..wire.openai_error import read_error as read_error_body
 from .spec import UpstreamKind
 
-__all__ = ["OPENAI", "names_stream_options", "prepare", "prepare_models", "read_error", "retry_after"]
+__all__ = ["OPENAI", "prepare", "prepare_models", "read_error", "retry_after"]
 
 _PATHS: Final[dict[Operation, str]] = {"chat": "/chat/completions", "embeddings": "/embeddings"}
 _AGENT: Final = (b"user-agent", f"open-llm-auth/{__version__}".encode())
@@ -252,13 +252,6 @@ def _is_printable(text: str) -> bool:
 
 def _first_of_each(headers: Headers) -> dict[bytes, bytes]:
     return dict(reversed(headers))
-
-
-def names_stream_options(body: bytes) -> bool:
-    """Whether a 400 or 422 is about `stream_options`. Echoes of the request in FastAPI's errors don't count."""
-    said = read_error_body(body)
-    text = f"{said.message} {said.param}" if said else body[:_MESSAGE_LIMIT].decode("latin-1")
-    return "stream_options" in text or "include_usage" in text
 
 
 # ---------------------------------------------------------------------------------------------- when to come back

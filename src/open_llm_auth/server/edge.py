@@ -5,11 +5,11 @@ from __future__ import annotations
 import ipaddress
 import re
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import lru_cache
 from typing import Final
 
-from ..errors import GatewayError, InternalError
+from ..errors import GatewayError, InternalError, InvalidRequest
 from ..policy.access import check_host, check_origin
 from ..ports import Clock, ConfigSource
 from ..values import ServerSettings
@@ -26,6 +26,8 @@ _EXPOSED: Final = (
     b"x-request-id, x-gateway-call-id, x-gateway-provider, x-gateway-model, x-gateway-profile, x-gateway-attempts, "
     b"retry-after"
 )
+#: What a request is judged by. Said twice, it could mean one thing here and another to whoever stands in front.
+_ONCE: Final = (b"host", b"origin", b"authorization", b"x-api-key", b"x-goog-api-key", b"content-encoding")
 _ANY_HOST: Final = frozenset(route.path for route in ROUTES if route.any_host)
 #: What nginx writes for a client that left before its answer.
 _CLIENT_GONE: Final = 499
@@ -93,6 +95,8 @@ class Edge:
     def _admit(self, exchange: Exchange) -> bool:
         """Everything that is judged before the body is read. False for a preflight, which ends here."""
         row, headers, snapshot = exchange.row, exchange.headers, exchange.snapshot
+        if len(headers) != len(exchange.scope["headers"]):
+            _refuse_doubles(exchange.scope["headers"])
         if row.path not in _ANY_HOST:
             host, scheme = _addressed(exchange, snapshot.server)
             check_host(host, snapshot.server.allowed_hosts)
@@ -111,6 +115,13 @@ class Edge:
 
     def _is_foreign(self, exchange: Exchange, origin: bytes, own: str) -> bool:
         return check_origin(origin.decode("latin-1"), own.lower(), exchange.snapshot.server.cors_origins)
+
+
+def _refuse_doubles(fields: Iterable[tuple[bytes, bytes]]) -> None:
+    names = [name for name, _ in fields]
+    for name in _ONCE:
+        if names.count(name) > 1:
+            raise InvalidRequest(f"The header {name.decode()!r} is sent more than once. Send it once.")
 
 
 def _addressed(exchange: Exchange, settings: ServerSettings) -> tuple[str | None, str]:

@@ -159,18 +159,19 @@ class Relay:
 
     async def _try(self, snapshot: Snapshot, call: Call, attempt: Attempt, deadline: float) -> Answer | Fault:
         kind = self._kinds[attempt.provider.api]
-        ask_usage = call.stream and attempt.provider.stream_usage and attempt.provider.id not in self._without_usage
-        outcome = await self._send(snapshot, kind, call, attempt, deadline, ask_usage)
-        if ask_usage and isinstance(outcome, Fault) and _refuses_usage(outcome):
-            outcome = await self._send(snapshot, kind, call, attempt, deadline, ask_usage=False)
+        name = attempt.provider.id
+        refuses_usage = name in self._without_usage
+        outcome = await self._send(snapshot, kind, call, attempt, deadline, refuses_usage)
+        if call.stream and not refuses_usage and isinstance(outcome, Fault) and _is_about_usage(outcome):
+            outcome = await self._send(snapshot, kind, call, attempt, deadline, refuses_usage=True)
             if isinstance(outcome, Answer):
-                self._without_usage.add(attempt.provider.id)
+                self._without_usage.add(name)
         return outcome
 
     async def _send(
-        self, snapshot: Snapshot, kind: UpstreamKind, call: Call, attempt: Attempt, deadline: float, ask_usage: bool
+        self, snapshot: Snapshot, kind: UpstreamKind, call: Call, attempt: Attempt, deadline: float, refuses_usage: bool
     ) -> Answer | Fault:
-        body = _write_body(call, attempt.model, ask_usage)
+        body = _write_body(call, attempt, refuses_usage)
         try:
             if kind.answer is not None:
                 reply: Reply = _LocalReply(kind.answer(call.operation, body, call.stream))
@@ -280,6 +281,8 @@ class Relay:
                 held += relay.feed(chunk)
                 if relay.failure is not None and not relay.committed:
                     return self._stream_fault(snapshot, attempt, relay.failure)
+            if relay.done and not relay.committed:
+                held += relay.end()  # an end mark after nothing is no answer
         except BaseException:
             if pending is not None:
                 pending.cancel()
@@ -415,10 +418,15 @@ async def _once(body: bytes) -> AsyncGenerator[bytes, None]:
     yield body
 
 
-def _write_body(call: Call, model: str, ask_usage: bool) -> bytes:
+def _write_body(call: Call, attempt: Attempt, refuses_usage: bool) -> bytes:
     if call.operation == "embeddings":
-        return embeddings.write_request(call.envelope, model=model)
-    return openai_chat.write_request(call.envelope, model=model, ask_usage=ask_usage)
+        return embeddings.write_request(call.envelope, model=attempt.model)
+    return openai_chat.write_request(
+        call.envelope,
+        model=attempt.model,
+        ask_usage=call.stream and attempt.provider.stream_usage,
+        drop_usage=refuses_usage,
+    )
 
 
 def _without(plan: Plan, attempt: Attempt, reason: str) -> Plan:
@@ -456,7 +464,7 @@ def _status_in(code: object) -> int:
     return int(text) if text.isdigit() and 400 <= int(text) <= 599 else 502
 
 
-def _refuses_usage(fault: Fault) -> bool:
+def _is_about_usage(fault: Fault) -> bool:
     return fault.status in {400, 422} and "stream_options" in f"{fault.error.message} {fault.error.param}"
 
 
