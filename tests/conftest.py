@@ -139,6 +139,7 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> Certificate:
 
 
 PROGRAMS = Path(__file__).parent / "clients" / "programs"
+CLIENTS = ("openai_python.py", "openai_node.mjs", "llm_command.py", "curl_command.py")
 NODE_CACHE = Path(__file__).parents[1] / ".cache" / "node"
 OUTCOMES = pytest.StashKey[list["Outcome"]]()
 
@@ -198,6 +199,8 @@ def run_client(request: pytest.FixtureRequest, tmp_path: Path) -> RunClient:
         settings = {"BASE_URL": gateway.base_url, "API_KEY": gateway.token}
         settings |= {"MODEL": model, "EMBEDDING_MODEL": embedding_model or model, "HOME": str(tmp_path)}
         command = [sys.executable, str(PROGRAMS / program)]
+        if program == "curl_command.py" and not shutil.which("curl"):
+            pytest.skip("NO CURL TESTS: curl is not on this machine")
         if program.endswith(".mjs"):
             folder: Path = request.getfixturevalue("node_folder")
             # Node looks for modules beside the program.
@@ -213,8 +216,16 @@ def run_client(request: pytest.FixtureRequest, tmp_path: Path) -> RunClient:
     return run
 
 
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """`program` is every client in turn; `some_program` stands for them all, unless a full table is asked for."""
+    full = metafunc.config.getoption("--client-table")
+    for name, programs in (("program", CLIENTS), ("some_program", CLIENTS if full else CLIENTS[:1])):
+        if name in metafunc.fixturenames:
+            metafunc.parametrize(name, programs)
+
+
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--client-table", action="store_true", help="print what each client made of each upstream")
+    parser.addoption("--client-table", action="store_true", help="run every client on every upstream; print a table")
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:

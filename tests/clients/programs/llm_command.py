@@ -48,13 +48,14 @@ def stream_usage(llm: Llm) -> str:
 
 
 def tools(llm: Llm) -> str:
-    done = llm("-T", "llm_version", "--td", "call llm_version")
+    done = llm("-T", "llm_version", "--td", "/tool llm_version")
     assert "Tool call: llm_version" in done.stderr, done.stderr
     return said(done)
 
 
 def parse(llm: Llm) -> str:
-    done = llm("--schema", json.dumps({"type": "object", "properties": {"ready": {"type": "boolean"}}}), "hello")
+    schema = {"type": "object", "properties": {"ready": {"type": "boolean"}}, "required": ["ready"]}
+    done = llm("--schema", json.dumps(schema), "hello")
     assert isinstance(json.loads(done.stdout)["ready"], bool), done
     return said(done)
 

@@ -58,7 +58,7 @@ const cases = {
     const runner = client.chat.completions.runTools({
       model,
       stream: true,
-      messages: [{ role: "user", content: "call get_weather" }],
+      messages: [{ role: "user", content: "/tool get_weather" }],
       tools: [
         {
           type: "function",

@@ -70,7 +70,7 @@ def stream_usage(client: openai.OpenAI) -> str:
 
 
 def tools(client: openai.OpenAI) -> str:
-    messages = [{"role": "user", "content": "call get_weather"}]
+    messages = [{"role": "user", "content": "/tool get_weather"}]
     with client.chat.completions.stream(model=MODEL, messages=messages, tools=[TOOL]) as streamed:
         message = streamed.get_final_completion().choices[0].message
     call = message.tool_calls[0]
