@@ -1,26 +1,25 @@
 // A button that copies a text and says so, also to those who do not see it.
 
-import { el } from "./dom.js";
+import { announce, el } from "./dom.js";
 
 const SAID_MS = 1600;
 
 /** `text` is a function, so that what is copied is what stands there now. `name` completes "Copy …". */
 export function copyButton(name, text) {
   const word = el("span", {}, "Copy");
-  const said = el("span", { class: "hidden-label", role: "status" });
   const button = el("button", { type: "button", class: "small", "aria-label": `Copy ${name}` }, word);
   let timer = 0;
   button.addEventListener("click", async () => {
     const done = await copy(text());
     word.textContent = done ? "Copied" : "Press Ctrl+C";
-    said.textContent = done ? `Copied ${name}` : "Could not copy: select the text and press Ctrl+C";
+    announce(done ? `Copied ${name}` : "Could not copy: select the text and press Ctrl+C");
     window.clearTimeout(timer);
     timer = window.setTimeout(() => {
       word.textContent = "Copy";
-      said.textContent = "";
+      announce("");
     }, SAID_MS);
   });
-  return el("span", { class: "copy" }, button, said);
+  return el("span", { class: "copy" }, button);
 }
 
 async function copy(text) {

@@ -33,6 +33,16 @@ export function say(node, text) {
   if (node.textContent !== text) node.textContent = text;
 }
 
+/** Says something to those who do not see it. One region for the page: hundreds would be a burden of their own. */
+export function announce(text) {
+  let region = byId("announcer");
+  if (!region) {
+    region = el("p", { id: "announcer", class: "hidden-label", role: "status" });
+    document.body.append(region);
+  }
+  region.textContent = text;
+}
+
 /** Says to assistive software that a part is being redrawn, and when it is done. */
 export function busy(node, being) {
   node.setAttribute("aria-busy", String(being));
