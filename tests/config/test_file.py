@@ -145,6 +145,13 @@ def test_an_invalid_change_writes_nothing(file: ConfigFile) -> None:
     assert not (file.path.parent / "backups").exists()
 
 
+def test_twin_tokens_are_not_written_as_the_next_start_would_refuse_them(file: ConfigFile) -> None:
+    file.update(setter("serverToken", "t"))
+    with pytest.raises(ConfigInvalid, match="same secret"):
+        file.update(setter("authorization", {"tokens": {"a": {"token": "t"}}}))
+    assert on_disk(file) == {"serverToken": "t"}
+
+
 def test_a_change_that_raises_writes_nothing(file: ConfigFile) -> None:
     write(file, {"x": 1})
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .compile import compile_egress, compile_snapshot
+from .compile import compile_snapshot
 from .document import Document
 from .file import ConfigFile
 from .model import ConfigDocument, validate
@@ -16,7 +16,6 @@ __all__ = [
     "Document",
     "EnvironmentSecrets",
     "LiveConfig",
-    "compile_egress",
     "compile_snapshot",
     "config_path",
     "home",

@@ -42,10 +42,10 @@ from .model import (
 )
 from .tokens import compile_tokens
 
-__all__ = ["Lookup", "compile_egress", "compile_snapshot"]
+__all__ = ["compile_snapshot"]
 
 #: A variable of the environment, None when unset or empty.
-Lookup = Callable[[str], str | None]
+_Lookup = Callable[[str], str | None]
 _Value = TypeVar("_Value")
 
 _TRUE: Final = frozenset({"1", "true", "yes", "on"})
@@ -76,7 +76,7 @@ def compile_snapshot(
         profiles=MappingProxyType(profiles),
         order=MappingProxyType(_order(model, ids, profiles, warnings)),
         tokens=compile_tokens(model, secrets, ids, lookup("OPEN_LLM_AUTH_TOKEN"), warnings),
-        egress=compile_egress(model.egress_policy, ids, lookup),
+        egress=_egress(model.egress_policy, ids, lookup),
         fallback=_fallback(model.provider_fallback, ids, warnings),
         server=_server(model.server),
         active_providers=_active(model.active_provider_ids, ids, warnings),
@@ -259,7 +259,7 @@ def _profile_id(text: str, provider: str, profiles: Mapping[str, Profile]) -> st
 # --- rules and settings ----------------------------------------------------------------------------------------
 
 
-def compile_egress(section: EgressPolicySection, ids: Ids, lookup: Lookup) -> EgressRules:
+def _egress(section: EgressPolicySection, ids: Ids, lookup: _Lookup) -> EgressRules:
     """`egressPolicy` with the environment's overrides."""
     return EgressRules(
         mode=section.mode if section.enabled else "off",

@@ -17,13 +17,12 @@ from ..errors import ConfigConflict, ConfigUnavailable
 from ..provider_catalog import Catalog, load_catalog
 from ..values import EMPTY
 from .atomic import clear_leftovers, write_atomically
-from .compile import compile_egress
+from .compile import compile_snapshot
 from .destinations import judge_changes
 from .document import Document, etag_of, parse, serialise
-from .ids import Ids
 from .lock import locked
 from .mirrors import merge, sync
-from .model import ConfigDocument, validate
+from .model import validate
 from .privacy import make_private_directory, privacy_warnings, tighten
 from .reading import Stamp, read_regular, stamp_of
 from .secrets_io import EnvironmentSecrets
@@ -137,16 +136,15 @@ class ConfigFile:
         change(data)
         validate(data)
         sync(before.document.data, data)
-        after = validate(data)
-        self._judge(validate(before.document.data), after)
+        self._judge(before.document.data, data)
         return serialise(data)
 
-    def _judge(self, before: ConfigDocument, after: ConfigDocument) -> None:
+    def _judge(self, before: dict[str, Any], after: dict[str, Any]) -> None:
+        """Refuse what the next start would refuse, such as twin tokens, and destinations that are not allowed."""
         catalog = self._catalog or load_catalog()
-        ids = Ids(catalog, after.providers)
         secrets = EnvironmentSecrets(self._environ, self.path.parent / ".env")
-        rules = compile_egress(after.egress_policy, ids, secrets.variable)
-        judge_changes(before, after, rules, ids.provider)
+        snapshot = compile_snapshot(Document(after, ""), secrets, catalog, self._environ)
+        judge_changes(validate(before), validate(after), snapshot.egress, catalog.normalise)
 
     def _save(self, target: Path, before: _Loaded, raw: bytes) -> bool:
         """Replace the file; False when it is no longer the one that was read."""
