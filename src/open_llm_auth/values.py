@@ -165,7 +165,7 @@ class Provider:
     api: str
     auth: Auth
     name: str = ""
-    base_url: str = ""
+    base_url: str = field(default="", repr=False)
     endpoint: Endpoint | None = None
     auth_header: bool = True
     headers: tuple[tuple[str, SecretRef], ...] = ()
@@ -199,10 +199,10 @@ class Profile:
     email: str | None = None
     account_id: str | None = None
     gateway_id: str | None = None
-    base_url: str | None = None
+    base_url: str | None = field(default=None, repr=False)
     endpoint: Endpoint | None = None
     owner: str | None = None
-    metadata: Mapping[str, Any] = field(default_factory=lambda: EMPTY)
+    metadata: Mapping[str, Any] = field(default_factory=lambda: EMPTY, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -350,7 +350,7 @@ class Call:
 
     operation: Operation
     dialect: Literal["openai-chat", "openai-embeddings"]
-    envelope: Mapping[str, Any]
+    envelope: Mapping[str, Any] = field(repr=False)
     caller: Caller
     model: str | None
     stream: bool
@@ -380,8 +380,8 @@ class Outbound:
     method: str
     endpoint: Endpoint
     target: str
-    headers: Headers
-    body: bytes = b""
+    headers: Headers = field(repr=False)
+    body: bytes = field(default=b"", repr=False)
     timeouts: Timeouts = Timeouts()
 
 

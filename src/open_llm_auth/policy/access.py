@@ -33,6 +33,8 @@ LOCAL_ADMIN = Caller(subject="local-admin", admin=True, kind="local")
 
 _ANONYMOUS = Caller(subject="anonymous", admin=True, kind="anonymous")
 _LOOPBACK_NAMES = frozenset({"localhost", "host.docker.internal"})
+#: A name of 253 characters, its last dot, and a port. What is longer is nobody's, and not worth remembering.
+_LONGEST_HOST = 260
 _PORT = re.compile(r":\d{0,5}\Z")
 
 
@@ -128,7 +130,7 @@ def check_host(host: str | None, allowed: Collection[str]) -> None:
     Raises:
         HostNotAllowed: 421, naming the setting that lets the host in.
     """
-    if host is not None and _host_is_ours(host, frozenset(allowed)):
+    if host is not None and len(host) <= _LONGEST_HOST and _host_is_ours(host, frozenset(allowed)):
         return
     raise HostNotAllowed(
         f"The host {(host or '')[:255]!r} is not one this gateway answers to. Add it to server.allowedHosts.",
