@@ -2,9 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import pty
+import re
 import secrets
+import select
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -74,3 +82,68 @@ def cli(tmp_path: Path) -> Cli:
 @pytest.fixture
 def free_port() -> int:
     return testing.free_port()
+
+
+#: Ctrl-C reaches a program only through the terminal of its own session.
+_ON_A_TERMINAL = """
+import fcntl, termios
+fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+from open_llm_auth.cli import main
+main()
+"""
+
+
+class Terminal:
+    """A person at a terminal: types, reads, presses keys."""
+
+    def __init__(self, home: Path, *arguments: str):
+        self._parent, child = pty.openpty()
+        self.process = subprocess.Popen(
+            [sys.executable, "-c", _ON_A_TERMINAL, *arguments],
+            env=_environment(home),
+            stdin=child,
+            stdout=child,
+            stderr=child,
+            start_new_session=True,
+        )
+        os.close(child)
+        self.seen = ""
+
+    def type(self, keys):
+        os.write(self._parent, keys.encode())
+
+    def read_until(self, pattern, seconds=15.0):
+        """Wait for it after what was read before; what it took to get there is dropped."""
+        deadline = time.monotonic() + seconds
+        while not (found := re.search(pattern, self.seen)):
+            if time.monotonic() > deadline:
+                raise AssertionError(f"{pattern!r} did not come:\n{self.seen}")
+            if select.select([self._parent], [], [], 0.2)[0]:
+                with contextlib.suppress(OSError):
+                    self.seen += os.read(self._parent, 65536).decode(errors="replace")
+        before, self.seen = self.seen[: found.end()], self.seen[found.end() :]
+        return before
+
+    def close(self):
+        if self.process.poll() is None:
+            self.process.kill()
+        self.process.wait()
+        os.close(self._parent)
+
+
+def _environment(home: Path) -> dict[str, str]:
+    kept = {name: os.environ[name] for name in ("PATH", "LANG") if name in os.environ}
+    return {**kept, "HOME": str(home), "OPEN_LLM_AUTH_HOME": str(home), "TERM": "dumb"}
+
+
+@pytest.fixture
+def at_terminal() -> Iterator[Callable[..., Terminal]]:
+    """`at_terminal(home, "chat", …)` runs a command with a person before it."""
+    with contextlib.ExitStack() as open_ones:
+
+        def start(home: Path, *arguments: str) -> Terminal:
+            terminal = Terminal(home, *arguments)
+            open_ones.callback(terminal.close)
+            return terminal
+
+        yield start

@@ -2,16 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
-import pty
-import re
-import select
 import subprocess
 import sys
-import time
-from collections.abc import Iterator
 
 import pytest
 
@@ -140,58 +134,9 @@ def test_a_bad_command_is_told_and_counts_as_a_failure(home, provider, line):
     assert provider.calls == []
 
 
-#: Ctrl-C reaches a program only through the terminal of its own session.
-_ON_A_TERMINAL = """
-import fcntl, termios
-fcntl.ioctl(0, termios.TIOCSCTTY, 0)
-from open_llm_auth.cli import main
-main()
-"""
-
-
-class Terminal:
-    """A person at a terminal: types, reads, presses keys."""
-
-    def __init__(self, home, *arguments):
-        self._parent, child = pty.openpty()
-        self.process = subprocess.Popen(
-            [sys.executable, "-c", _ON_A_TERMINAL, "chat", *arguments],
-            env=environment(home),
-            stdin=child,
-            stdout=child,
-            stderr=child,
-            start_new_session=True,
-        )
-        os.close(child)
-        self.seen = ""
-
-    def type(self, keys):
-        os.write(self._parent, keys.encode())
-
-    def read_until(self, pattern, seconds=15.0):
-        """Wait for it after what was read before; what it took to get there is dropped."""
-        deadline = time.monotonic() + seconds
-        while not (found := re.search(pattern, self.seen)):
-            if time.monotonic() > deadline:
-                raise AssertionError(f"{pattern!r} did not come:\n{self.seen}")
-            if select.select([self._parent], [], [], 0.2)[0]:
-                with contextlib.suppress(OSError):
-                    self.seen += os.read(self._parent, 65536).decode(errors="replace")
-        before, self.seen = self.seen[: found.end()], self.seen[found.end() :]
-        return before
-
-    def close(self):
-        if self.process.poll() is None:
-            self.process.kill()
-        self.process.wait()
-        os.close(self._parent)
-
-
 @pytest.fixture
-def terminal(home) -> Iterator[Terminal]:
-    terminal = Terminal(home, "--model", "fake/fake-model")
-    yield terminal
-    terminal.close()
+def terminal(home, at_terminal):
+    return at_terminal(home, "chat", "--model", "fake/fake-model")
 
 
 def test_ctrl_c_stops_an_answer_and_not_the_program(terminal, provider):

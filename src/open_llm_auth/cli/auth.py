@@ -37,7 +37,7 @@ def add_api_key(provider: ProviderArgument, profile: ProfileOption = "default", 
     """Store an API key (or a reference to one, such as env:NAME). It is asked for, never an argument."""
     bench = Workbench.here()
     row = bench.provider(provider)
-    profile_id = _profile_id(bench, row, profile)
+    profile_id = _profile_id(bench, row.id, profile)
     if row.key_url and at_terminal() and not stdin:
         note(f"Keys of {row.name or row.id} are made at {row.key_url}")
     key = ask_secret(f"API key for {row.id}", stdin=stdin)
@@ -54,7 +54,7 @@ def add_token(
     """Store a bearer token, one that may expire but is not renewed."""
     bench = Workbench.here()
     row = bench.provider(provider)
-    profile_id = _profile_id(bench, row, profile)
+    profile_id = _profile_id(bench, row.id, profile)
     token = ask_secret(f"Token for {row.id}", stdin=stdin)
     _store(bench, row, profile_id, {"type": "token", "token": token.reveal(), **_expiry(expires)})
 
@@ -72,7 +72,7 @@ def add_oauth(
     """Store the access token of a sign-in made elsewhere, and its refresh token if you have it."""
     bench = Workbench.here()
     row = bench.provider(provider)
-    profile_id = _profile_id(bench, row, profile)
+    profile_id = _profile_id(bench, row.id, profile)
     access = ask_secret(f"Access token for {row.id}", stdin=stdin)
     fields: dict[str, Any] = {"type": "oauth", "access": access.reveal()}
     if refresh:
@@ -270,7 +270,7 @@ def _describe_server(server: LocalServer) -> str:
 
 
 def _configure_hosted(bench: Workbench, row: Provider, profile: str, *, stdin: bool) -> None:
-    profile_id = _profile_id(bench, row, profile)
+    profile_id = _profile_id(bench, row.id, profile)
     if row.api == "demo":
         say("The demo provider needs nothing. Try: open-llm-auth chat --model demo/echo")
         return
@@ -289,7 +289,7 @@ def _configure_hosted(bench: Workbench, row: Provider, profile: str, *, stdin: b
 def _configure_server(
     bench: Workbench, provider_id: str, base_url: str, profile: str, *, allow_local: bool, stdin: bool, custom: bool
 ) -> None:
-    profile_id = _check_profile(bench, provider_id, profile)
+    profile_id = _profile_id(bench, provider_id, profile)
     key = None
     if stdin or at_terminal():
         key = ask_optional_secret(f"API key of {provider_id} (empty if it needs none)", stdin=stdin)
@@ -359,11 +359,7 @@ def _expiry(expires: int | None) -> dict[str, int]:
     return {} if expires is None else {"expires": expires}
 
 
-def _profile_id(bench: Workbench, row: Provider, name: str) -> str:
-    return _check_profile(bench, row.id, name)
-
-
-def _check_profile(bench: Workbench, provider_id: str, name: str) -> str:
+def _profile_id(bench: Workbench, provider_id: str, name: str) -> str:
     """`default` and `openai:default` both mean `openai:default`, for openai."""
     provider, colon, rest = name.strip().rpartition(":")
     if colon and bench.catalog.normalise(provider) != provider_id:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import sys
 import threading
@@ -18,6 +17,8 @@ from .output import complain_of, note, printable, say
 from .workbench import Workbench
 
 if TYPE_CHECKING:
+    import asyncio
+
     from ..main import Gateway
     from ..server.relay import Answer
     from ..values import Call
@@ -103,6 +104,9 @@ class _Runner:
             finally:
                 done.set()
 
+        # Late, because it takes as long to import as all of --help.
+        import asyncio
+
         future = asyncio.run_coroutine_threadsafe(whole(), self._loop)
         try:
             return future.result()
@@ -114,6 +118,8 @@ class _Runner:
 
 @contextmanager
 def _loop() -> Iterator[_Runner]:
+    import asyncio
+
     loop = asyncio.new_event_loop()
     thread = threading.Thread(target=loop.run_forever, name="gateway", daemon=True)
     thread.start()

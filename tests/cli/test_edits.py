@@ -1,0 +1,49 @@
+"""Changes to the document, on plain data."""
+
+from __future__ import annotations
+
+import pytest
+
+from open_llm_auth.cli import edits
+from open_llm_auth.errors import InvalidRequest
+
+
+def apply(change, data):
+    change(data)
+    return data
+
+
+def test_a_provider_keeps_what_is_not_changed():
+    before = {"providers": {"x": {"baseUrl": "old", "models": [{"id": "m"}], "note": 1}}}
+    after = apply(edits.put_provider("x", {"baseUrl": "new"}), before)
+    assert after["providers"]["x"] == {"baseUrl": "new", "models": [{"id": "m"}], "note": 1}
+
+
+def test_leave_to_be_local_adds_to_the_list_in_force():
+    assert apply(edits.allow_local("x", ["a"]), {})["egressPolicy"]["allowLocalProviders"] == ["a", "x"]
+    given = {"egressPolicy": {"allowLocalProviders": ["x"], "mode": "observe"}}
+    assert apply(edits.allow_local("x", ["a"]), given)["egressPolicy"] == {
+        "allowLocalProviders": ["x"],
+        "mode": "observe",
+    }
+
+
+def test_an_order_that_loses_its_last_profile_is_no_order():
+    data = {"authProfiles": {"a:1": {}}, "authOrder": {"a": ["a:1"], "b": ["b:1"]}}
+    assert apply(edits.remove_profile("a:1"), data) == {"authProfiles": {}, "authOrder": {"b": ["b:1"]}}
+
+
+def test_removing_twice_does_no_harm():
+    assert apply(edits.remove_profile("a:1"), {}) == {}
+
+
+@pytest.mark.parametrize("name", ["key", "subject"])
+def test_a_name_in_use_is_not_given_again(name):
+    data = {"authorization": {"tokens": {"key": {"id": "subject", "enabled": True}}}}
+    with pytest.raises(InvalidRequest, match="exists"):
+        edits.add_token(name, {})(data)
+
+
+def test_a_change_can_be_applied_again_to_a_file_that_moved():
+    change = edits.put_profile("openai:default", {"provider": "openai", "type": "api_key", "key": "k"})
+    assert apply(change, apply(change, {})) == apply(change, {})
