@@ -15,6 +15,7 @@ from ..ports import Clock, ConfigSource, SecretSource, Transport
 from ..providers.spec import UpstreamKind
 from ..values import Credential, Model, Provider, Snapshot
 from ..wire.models import read_models
+from .relay import resolve_headers
 
 __all__ = ["Discovery"]
 
@@ -125,8 +126,7 @@ class Discovery:
             return {}
         if not check_endpoint(snapshot.egress, provider.id, endpoint).allowed:
             return {}
-        headers = tuple((name.encode(), self._secrets.get(ref).reveal().encode()) for name, ref in provider.headers)
-        request = kind.prepare_models(provider, credential, headers)
+        request = kind.prepare_models(provider, credential, resolve_headers(provider.headers, self._secrets))
         if request is None:
             return {}
         reply = await self._transport.send(request)

@@ -120,7 +120,7 @@ _ANSWERS: Final = {
 _PAGES: Final = frozenset({"/", "/docs"})
 _PARAMETERS: Final = {
     "model": ("A model reference; it may hold slashes.", "demo/echo"),
-    "path": ("A file of the pages.", "app.css"),
+    "path": ("A file of the pages.", "page.css"),
 }
 
 
@@ -158,7 +158,6 @@ def _operation(route: Route) -> Mapping[str, Any]:
     }
     if route.scope is not None:
         operation["x-scope"] = route.scope
-        operation["description"] = f"Needs the scope `{route.scope}`."
         operation["security"] = [{"bearer": []}, {"x-api-key": []}, {"x-goog-api-key": []}]
     parameters = [*_path_parameters(route), *_header_parameters(route)]
     if parameters:

@@ -25,11 +25,24 @@ from ..policy.failover import moves_on
 from ..policy.redaction import Scrubber
 from ..ports import Clock, ConfigSource, Reply, SecretSource, Transport
 from ..providers.spec import LocalAnswer, UpstreamKind
-from ..values import Attempt, Call, Endpoint, Fault, Headers, Model, Outbound, PassedOver, Plan, Snapshot, Timeouts
+from ..values import (
+    Attempt,
+    Call,
+    Endpoint,
+    Fault,
+    Headers,
+    Model,
+    Outbound,
+    PassedOver,
+    Plan,
+    SecretRef,
+    Snapshot,
+    Timeouts,
+)
 from ..wire import embeddings, openai_chat
 from ..wire.events import Usage
 
-__all__ = ["Answer", "Relay"]
+__all__ = ["Answer", "Relay", "resolve_headers"]
 
 #: A stream's head is held for its first content at most this long (SPEC §5, commit point).
 _COMMIT_SECONDS: Final = 2.0
@@ -326,10 +339,10 @@ class Relay:
         provider = attempt.provider
         extra = call.passthrough
         if provider.headers:
-            extra += tuple((name.encode(), self._secrets.get(ref).reveal().encode()) for name, ref in provider.headers)
+            extra += resolve_headers(provider.headers, self._secrets)
         model = provider.models.get(attempt.model)
         if model is not None and model.headers:
-            extra += tuple((name.encode(), self._secrets.get(ref).reveal().encode()) for name, ref in model.headers)
+            extra += resolve_headers(model.headers, self._secrets)
         return kind.prepare(
             provider, attempt.credential, call.operation, body, extra, Timeouts(first_byte=left), call.stream
         )
@@ -374,6 +387,21 @@ class Relay:
                 except SecretUnavailable:
                     continue  # what can't be had can't be leaked
         return Scrubber(texts)
+
+
+def resolve_headers(headers: tuple[tuple[str, SecretRef], ...], secrets: SecretSource) -> Headers:
+    """Configured header fields with their references resolved, names in lower case.
+
+    Raises:
+        SecretUnavailable: a reference can't be resolved, or what stands behind it can't stand in a header.
+    """
+    resolved = []
+    for name, ref in headers:
+        value = secrets.get(ref).reveal().strip()
+        if not (value.isascii() and value.isprintable()):
+            raise SecretUnavailable(f"The value of the header {name!r} ({ref.label}) can't stand in a header.")
+        resolved.append((name.lower().encode(), value.encode()))
+    return tuple(resolved)
 
 
 class _LocalReply:
