@@ -195,6 +195,7 @@ def run_client(request: pytest.FixtureRequest, tmp_path: Path) -> RunClient:
         *,
         embedding_model: str = "",
         without: tuple[str, ...] = (),
+        arguments: tuple[str, ...] = (),
     ) -> list[Outcome]:
         settings = {"BASE_URL": gateway.base_url, "API_KEY": gateway.token}
         settings |= {"MODEL": model, "EMBEDDING_MODEL": embedding_model or model, "HOME": str(tmp_path)}
@@ -205,6 +206,7 @@ def run_client(request: pytest.FixtureRequest, tmp_path: Path) -> RunClient:
             folder: Path = request.getfixturevalue("node_folder")
             # Node looks for modules beside the program.
             command = ["node", shutil.copy(PROGRAMS / program, folder)]
+        command += arguments
         done = subprocess.run(command, env=os.environ | settings, capture_output=True, text=True, timeout=100)
         assert done.returncode == 0, done.stderr
         cases = [json.loads(line) for line in done.stdout.splitlines()]

@@ -319,6 +319,46 @@ class TestUnusualProviders:
         assert len(provider.calls[-1].request.body) > 10_000_000
 
 
+class TestTime:
+    def test_a_provider_that_says_nothing_is_a_gateway_time_out(self, make_gateway, config_for, provider):
+        gateway = make_gateway(config_for(provider, server={"requestTimeoutSeconds": 1}))
+        provider.when("silent", model="fake-model")
+        client = openai.OpenAI(base_url=gateway.base_url, api_key=gateway.token, max_retries=0, timeout=20)
+        with client, pytest.raises(openai.InternalServerError) as raised:
+            ask(client)
+        assert (raised.value.status_code, raised.value.code) == (504, "upstream_timeout")
+
+    def test_a_stream_that_thinks_long_shows_its_head_after_two_seconds(self, client, provider):
+        provider.next(Behaviour(text=("late",), pace=3.0))
+        asked = time.monotonic()
+        with ask(client, stream=True) as stream:
+            assert 1.5 < time.monotonic() - asked < 2.9
+            assert "late" in (said([chunk]) for chunk in stream)
+
+    def test_a_client_that_reads_slowly_slows_the_provider(self, client, provider):
+        provider.next("torrent")
+        with ask(client, stream=True) as stream:
+            next(iter(stream))
+            exchange = provider.calls[-1]
+            held = -1
+            while held != exchange.bytes_sent:
+                held = exchange.bytes_sent
+                time.sleep(0.5)
+            assert held < 24 * 1024 * 1024, "socket buffers, and not the memory of the gateway"
+
+    def test_a_provider_that_restarts_between_two_calls_is_not_noticed(self, client, provider):
+        ask(client)
+        provider.stop()
+        provider.start()
+        assert ask(client).choices[0].message.content == SAID
+        provider.stop()
+        with pytest.raises(openai.InternalServerError) as raised:
+            ask(client)
+        assert (raised.value.status_code, raised.value.code) == (502, "upstream_unreachable")
+        provider.start()
+        assert said(ask(client, stream=True)) == SAID
+
+
 class TestWhatTheProviderSees:
     def test_the_key_is_the_providers_and_nothing_of_the_clients_travels(self, client, provider, gateway, provider_key):
         ask(client, extra_headers={"x-api-key": gateway.token, "x-goog-api-key": gateway.token, "cookie": "a=b"})

@@ -278,6 +278,7 @@ class HttpServer:
                 connection.abort()
         except asyncio.CancelledError:
             exchange.outcome = "stopped"
+            connection.abort()  # what is buffered may never be read
             raise
         finally:
             exchange.ended = time.monotonic()
