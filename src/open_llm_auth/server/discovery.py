@@ -95,9 +95,12 @@ class Discovery:
             for provider in usable.values():
                 if provider.lists_models and not provider.replaces_models:
                     group.create_task(self._ask(snapshot, provider, now, gate))
-        self._models = {name: finding.models for name, finding in self._findings.items() if finding.models}
+        self._publish()
         self._seen = snapshot
         self._settled.set()
+
+    def _publish(self) -> None:
+        self._models = {name: finding.models for name, finding in self._findings.items() if finding.models}
 
     async def _ask(self, snapshot: Snapshot, provider: Provider, now: float, gate: asyncio.Semaphore) -> None:
         credentials, _ = self._manager.credentials(snapshot, provider, LOCAL_ADMIN)
@@ -117,6 +120,7 @@ class Discovery:
         except (GatewayError, TimeoutError):
             pass  # not every provider lists its models, and a server that is down now may be up later
         self._findings[provider.id] = _Finding(models, due, asked)
+        self._publish()  # the slow do not hold up the quick
 
     async def _fetch(
         self, snapshot: Snapshot, kind: UpstreamKind, provider: Provider, credential: Credential
