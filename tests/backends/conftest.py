@@ -7,6 +7,7 @@ import json
 import secrets
 import shutil
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -15,7 +16,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tiny_gguf import write_tiny_model
 
 from open_llm_auth.testing import free_port
 
@@ -100,7 +100,7 @@ def _install(target: Path) -> None:
 @pytest.fixture(scope="session")
 def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("model") / "tiny.gguf"
-    write_tiny_model(path)
+    subprocess.run([sys.executable, HERE / "tiny_gguf.py", path], check=True)
     return path
 
 
