@@ -265,9 +265,14 @@ class HttpTransport:
         connection = Connection(route.lane, loop, route.generation)
         secure = endpoint.scheme == "https"
         tls = await self._trust() if secure else None
-        await loop.create_connection(
-            lambda: connection, sock=dialled, ssl=tls, server_hostname=endpoint.host if secure else None
-        )
+        try:
+            await loop.create_connection(
+                lambda: connection, sock=dialled, ssl=tls, server_hostname=endpoint.host if secure else None
+            )
+        except BaseException:
+            connection.drop()
+            route.lane.lost(connection)  # cancelled between connection_made and here, uvloop calls no connection_lost
+            raise
         return connection
 
     async def _trust(self) -> ssl.SSLContext:

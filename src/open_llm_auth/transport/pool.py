@@ -13,6 +13,8 @@ __all__ = ["Lane", "LaneKey", "Pool"]
 
 #: connections of one lane, busy and idle
 _MAX_PER_LANE: Final = 1000
+#: seconds to wait for dropped connections to be gone when all is closed
+_FAREWELL: Final = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +35,7 @@ class Pool:
         self.closed = False
         self._max_per_lane = max_per_lane
         self._lanes: dict[LaneKey, Lane] = {}
-        self._emptied = asyncio.Event()
+        self._shrunk = asyncio.Event()
 
     def lane(self, key: LaneKey) -> Lane:
         lane = self._lanes.get(key)
@@ -61,12 +63,16 @@ class Pool:
         self.closed = True
         for lane in self._lanes.values():
             lane.drop_all()
-        while any(lane.members for lane in self._lanes.values()):
-            self._emptied.clear()
-            await self._emptied.wait()
+        try:
+            async with asyncio.timeout(_FAREWELL):
+                while any(lane.members for lane in self._lanes.values()):
+                    self._shrunk.clear()
+                    await self._shrunk.wait()
+        except TimeoutError:
+            pass  # aborted sockets close within one turn of the loop; a stop that hangs would be worse than one left
 
     def shrunk(self) -> None:
-        self._emptied.set()
+        self._shrunk.set()
 
 
 class Lane:
