@@ -35,3 +35,7 @@ def test_bearer_values_go():
 def test_ordinary_sentences_stay():
     text = "The model `gpt-4o-mini` does not exist or you do not have access to it. skipping sketches"
     assert Scrubber(["something-else"])(text) == text
+
+
+def test_a_key_is_hidden_without_the_blanks_it_was_stored_with():
+    assert Scrubber(["  hunter2-hunter2 \n"])("key=hunter2-hunter2.") == f"key={REDACTED}."

@@ -24,7 +24,9 @@ class Scrubber:
     """Replaces every known secret, and whatever looks like one, by `[REDACTED]`."""
 
     def __init__(self, secrets: Iterable[str]) -> None:
-        known = sorted({text for text in secrets if len(text) >= _SHORTEST}, key=len, reverse=True)
+        # A key from a file may drag blanks along, which no header carries.
+        whole = {form for text in secrets for form in (text, text.strip())}
+        known = sorted((text for text in whole if len(text) >= _SHORTEST), key=len, reverse=True)
         self._known = re.compile("|".join(map(re.escape, known))) if known else None
 
     def __call__(self, text: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Final
@@ -49,6 +50,9 @@ _COMMIT_SECONDS: Final = 2.0
 _DRAIN_SECONDS: Final = 0.2
 _ERROR_BYTES: Final = 1 << 20
 _REPLY_BYTES: Final = 256 << 20
+
+#: A count or a duration, as limits are stated: "150000", "1.5", "6m0s". It is looked through on every answer.
+_AMOUNT: Final = re.compile(rb"[0-9.dhms]{0,40}")
 
 Discovered = Mapping[str, Mapping[str, Model]]
 
@@ -209,7 +213,7 @@ class Relay:
         provider = attempt.provider.id
         if reply.status >= 400:
             body = await reply.read(_ERROR_BYTES)
-            return kind.read_error(provider, reply.status, reply.headers, body, self._scrubber(snapshot))
+            return self._read_error(snapshot, kind, provider, reply.status, reply.headers, body)
         if not 200 <= reply.status < 300:
             raise UpstreamInvalidResponse(
                 f"Upstream provider {provider!r} answered HTTP {reply.status}; redirects are never followed. "
@@ -236,7 +240,7 @@ class Relay:
             usage = embeddings.read_usage(body)
         else:
             usage = openai_chat.read_usage(body)
-        return Answer(reply.status, _rate_limits(reply), attempt, 0, body=body, usage=usage)
+        return Answer(reply.status, self._rate_limits(snapshot, attempt, reply), attempt, 0, body=body, usage=usage)
 
     def _failure_in(
         self, snapshot: Snapshot, kind: UpstreamKind, attempt: Attempt, reply: Reply, body: bytes
@@ -255,9 +259,7 @@ class Relay:
         error = openai_chat.read_error(body)
         if error is None or b'"choices"' in body or b'"data"' in body:
             return None
-        return kind.read_error(
-            attempt.provider.id, _status_in(error.code), reply.headers, body, self._scrubber(snapshot)
-        )
+        return self._read_error(snapshot, kind, attempt.provider.id, _status_in(error.code), reply.headers, body)
 
     async def _streamed_from_plain(
         self, snapshot: Snapshot, kind: UpstreamKind, call: Call, attempt: Attempt, reply: Reply
@@ -300,7 +302,9 @@ class Relay:
             if pending is not None:
                 pending.cancel()
             raise
-        answer = Answer(reply.status, _rate_limits(reply), attempt, 0, reply=reply, pending=pending)
+        answer = Answer(
+            reply.status, self._rate_limits(snapshot, attempt, reply), attempt, 0, reply=reply, pending=pending
+        )
         answer.stream = self._rest(snapshot, answer, bytes(held), chunks, relay)
         return answer
 
@@ -368,25 +372,50 @@ class Relay:
         """An error told as a stream event, with the status it would have had."""
         kind = self._kinds[attempt.provider.api]
         body = msgspec.json.encode({"error": failure})
-        return kind.read_error(attempt.provider.id, _status_in(failure.code), (), body, self._scrubber(snapshot))
+        return self._read_error(snapshot, kind, attempt.provider.id, _status_in(failure.code), (), body)
+
+    def _read_error(
+        self, snapshot: Snapshot, kind: UpstreamKind, provider: str, status: int, headers: Headers, body: bytes
+    ) -> Fault:
+        """What an error means, with nothing in its words or its headers that only the gateway may know."""
+        hide = self._scrubber(snapshot)
+        fault = kind.read_error(provider, status, headers, body, hide)
+        fault.error.headers = tuple(field for field in fault.error.headers if _is_clean(": ".join(field), hide))
+        return fault
+
+    def _rate_limits(self, snapshot: Snapshot, attempt: Attempt, reply: Reply) -> Headers:
+        """The provider's limits, without those that say something else: a hostile one can echo its key anywhere."""
+        stated = tuple(field for field in reply.headers if field[0].startswith(b"x-ratelimit-"))
+        if not stated:
+            return stated
+        key = b"" if attempt.credential.secret is None else attempt.credential.secret.reveal().strip().encode()
+        if all(_AMOUNT.fullmatch(value) and not (key and key in value) for _, value in stated):
+            return stated
+        hide = self._scrubber(snapshot)
+        return tuple(field for field in stated if _is_clean(b": ".join(field).decode("latin-1"), hide))
 
     def _scrubber(self, snapshot: Snapshot) -> Scrubber:
         """Every secret this snapshot can reach. Errors only, so nothing is kept."""
-        refs = [profile.secret for profile in snapshot.profiles.values()]
-        refs += [profile.refresh for profile in snapshot.profiles.values()]
+        keys = [ref for profile in snapshot.profiles.values() for ref in (profile.secret, profile.refresh)]
+        fields: list[SecretRef] = []
         texts: list[str] = []
         for provider in snapshot.providers.values():
-            refs.append(provider.api_key)
-            refs += [ref for _, ref in provider.headers]
+            keys.append(provider.api_key)
+            fields += [ref for _, ref in provider.headers]
+            fields += [ref for model in provider.models.values() for _, ref in model.headers]
             found = (self._secrets.environment(name) for name in provider.env_names)
             texts += [secret.reveal() for secret in found if secret is not None]
-        for ref in refs:
-            if ref is not None:
-                try:
-                    texts.append(self._secrets.get(ref).reveal())
-                except SecretUnavailable:
-                    continue  # what can't be had can't be leaked
+        texts += [text for ref in keys for text in self._text(ref)]
+        texts += [word for ref in fields for text in self._text(ref) for word in _words(text)]
+        texts += [part for text in self._text(snapshot.egress.proxy) for part in (text, _password(text))]
         return Scrubber(texts)
+
+    def _text(self, ref: SecretRef | None) -> tuple[str, ...]:
+        """The secret that stands there. What can't be had can't be leaked."""
+        try:
+            return () if ref is None else (self._secrets.get(ref).reveal(),)
+        except SecretUnavailable:
+            return ()
 
 
 def resolve_headers(headers: tuple[tuple[str, SecretRef], ...], secrets: SecretSource) -> Headers:
@@ -468,7 +497,7 @@ def _without(plan: Plan, attempt: Attempt, reason: str) -> Plan:
 
 def _gateway_headers(attempt: Attempt, number: int) -> Headers:
     return (
-        (b"x-gateway-provider", attempt.provider.id.encode()),
+        (b"x-gateway-provider", _header_text(attempt.provider.id)),
         (b"x-gateway-model", _header_text(attempt.model)),
         (b"x-gateway-profile", _header_text(attempt.credential.id)),
         (b"x-gateway-attempts", b"%d" % number),
@@ -482,8 +511,18 @@ def _header_text(text: str) -> bytes:
     return text.encode("unicode_escape")
 
 
-def _rate_limits(reply: Reply) -> Headers:
-    return tuple((name, value) for name, value in reply.headers if name.startswith(b"x-ratelimit-"))
+def _is_clean(text: str, hide: Scrubber) -> bool:
+    return hide(text) == text
+
+
+def _words(secret: str) -> tuple[str, ...]:
+    """A secret header value, and what stands in it behind a scheme such as `Bearer`."""
+    return (secret, secret.rpartition(" ")[2])
+
+
+def _password(url: str) -> str:
+    """What stands before the @ of a proxy's URL."""
+    return url.rpartition("@")[0].rpartition("://")[2].partition(":")[2]
 
 
 def _status_in(code: object) -> int:
