@@ -42,6 +42,12 @@ def test_a_secret_in_the_log_fails_the_test_without_showing_it(tmp_path):
     assert "canary-in-the-log" not in str(failed.value)
 
 
+def test_a_secret_in_an_answer_fails_the_test(make_gateway, config_for, provider):
+    gateway = make_gateway(config_for(provider), secrets=["fake-embedding"])
+    with pytest.raises(GatewayFailed, match="a secret stands in the answer"):
+        gateway.request("GET", "/v1/models")
+
+
 def test_the_secrets_of_a_config_are_found_wherever_they_stand():
     config = {
         "authProfiles": {"a": {"key": "one", "refresh": "two"}},

@@ -22,6 +22,8 @@ __all__ = ["GatewayAnswer", "GatewayFailed", "GatewayProcess", "free_port", "sec
 _INHERITED: Final = ("PATH", "LANG", "LC_ALL", "TMPDIR", "SYSTEMROOT", "COVERAGE_PROCESS_START")
 _SECRET_FIELDS: Final = frozenset({"key", "token", "access", "refresh", "apiKey", "serverToken", "clientSecret"})
 _REFERENCES: Final = ("env:", "file:", "keyring:", "cmd:", "${")
+#: Shorter ones stand in honest text by chance.
+_SHORTEST_SECRET: Final = 8
 _POLL_SECONDS: Final = 0.02
 
 
@@ -51,7 +53,7 @@ class GatewayProcess:
 
     `config` is the whole document and is written to `home`; None starts without a config file. `token` is what
     `request` and clients send. `environ` is added to a nearly empty environment. When the block ends the process is
-    stopped, and no secret of `config` or of `secrets` may stand in its log.
+    stopped. No secret of `config` or of `secrets` may stand in its log, nor in an answer to `request`.
     """
 
     def __init__(
@@ -169,10 +171,12 @@ class GatewayProcess:
         Raises:
             GatewayFailed: a secret stands in the log.
         """
-        log = self.log()
+        self._check("the log", self.log())
+
+    def _check(self, place: str, text: str) -> None:
         for secret in self._secrets:
-            if secret in log:
-                raise GatewayFailed(f"a secret stands in the log:\n{log.replace(secret, '<<THE SECRET>>')}")
+            if len(secret) >= _SHORTEST_SECRET and secret in text:
+                raise GatewayFailed(f"a secret stands in {place}:\n{text.replace(secret, '<<THE SECRET>>')}")
 
     def request(
         self,
@@ -191,6 +195,7 @@ class GatewayProcess:
         Raises:
             OSError: no connection, or it broke.
             http.client.HTTPException: the answer is not HTTP.
+            GatewayFailed: the answer holds a secret.
         """
         sent = self._headers(token, headers)
         if body is not None and not isinstance(body, bytes):
@@ -200,7 +205,9 @@ class GatewayProcess:
             connection.request(method, path, body=body, headers=sent)
             with connection.getresponse() as response:
                 fields = {name.lower(): value for name, value in response.getheaders()}
-                return GatewayAnswer(response.status, fields, response.read())
+                answer = GatewayAnswer(response.status, fields, response.read())
+        self._check("the answer", f"{fields} {answer.body.decode(errors='replace')}")
+        return answer
 
     def _headers(self, token: str | None, headers: Mapping[str, str] | None) -> dict[str, str]:
         token = self.token if token is None else token
