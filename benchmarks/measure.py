@@ -12,8 +12,10 @@ from machine import SERVER_CORE, ForeignCpu, resident_mb, work_ms
 from targets import Running, Target, Upstream
 
 __all__ = [
+    "BIG_BODY_BYTES",
     "CASES",
     "EXTRA_CASES",
+    "QUIET_CORES",
     "Findings",
     "Memory",
     "Plan",
