@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import sys
 import threading
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
@@ -121,7 +122,14 @@ def _loop() -> Iterator[_Runner]:
     import asyncio
 
     loop = asyncio.new_event_loop()
-    thread = threading.Thread(target=loop.run_forever, name="gateway", daemon=True)
+
+    def live() -> None:
+        # A Ctrl-C that this thread took would not wake the one that waits for a line or an answer.
+        if hasattr(signal, "pthread_sigmask"):
+            signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+        loop.run_forever()
+
+    thread = threading.Thread(target=live, name="gateway", daemon=True)
     thread.start()
     try:
         yield _Runner(loop)
