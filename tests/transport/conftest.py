@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
 import ssl
+import subprocess
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -163,6 +167,48 @@ def request(
 ) -> Outbound:
     limits = {"connect": 2.0, "first_byte": 2.0, "idle": 2.0} | timeouts
     return Outbound(provider, method, Endpoint(scheme, host, port, "/v1"), target, headers, body, Timeouts(**limits))
+
+
+@dataclass(frozen=True, slots=True)
+class Authority:
+    """A certificate authority of our own; `client` trusts it and nobody else."""
+
+    folder: Path
+
+    def server(self, *names: str, days: int = 2) -> ssl.SSLContext:
+        """A server's context with a certificate for those names, written as in openssl: `DNS:x`, `IP:127.0.0.1`."""
+        stem = self.folder / names[0].replace(":", "-")
+        key, request_, made, extra = (stem.with_suffix(end) for end in (".key", ".csr", ".pem", ".ext"))
+        extra.write_text(f"subjectAltName={','.join(names)}\n")
+        openssl("req", "-new", "-nodes", *EC, "-subj", "/CN=server", "-keyout", key, "-out", request_)
+        signing = ("-CA", self.folder / "ca.pem", "-CAkey", self.folder / "ca.key", "-CAcreateserial")
+        openssl("x509", "-req", "-in", request_, *signing, "-days", str(days), "-extfile", extra, "-out", made)
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(made, key)
+        return context
+
+    def client(self) -> ssl.SSLContext:
+        context = ssl.create_default_context(cafile=str(self.folder / "ca.pem"))
+        context.set_alpn_protocols(["http/1.1"])
+        return context
+
+
+EC = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1")
+
+
+def openssl(*arguments: object) -> None:
+    subprocess.run(["openssl", *map(str, arguments)], check=True, capture_output=True)
+
+
+@pytest.fixture(scope="session")
+def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
+    """Made by the openssl command; skips loudly where there is none."""
+    if not shutil.which("openssl"):
+        pytest.skip("NO TLS TESTS: the openssl command is not on this machine")
+    folder = tmp_path_factory.mktemp("authority")
+    out = ("-keyout", folder / "ca.key", "-out", folder / "ca.pem")
+    openssl("req", "-x509", "-nodes", *EC, "-days", "2", "-subj", "/CN=Test authority", *out)
+    return Authority(folder)
 
 
 @pytest.fixture

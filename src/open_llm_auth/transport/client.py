@@ -249,7 +249,13 @@ class HttpTransport:
             raise route.peer.unreachable("is not called any more: the gateway is stopping")
         hop = await self._hop(route.rules, route.peer)
         self._dials += 1
-        dialled = await connect_first(hop.addresses, hop.port)
+        try:
+            dialled = await connect_first(hop.addresses, hop.port)
+        except OSError as fault:
+            via = "" if hop.proxy is None else "the egress proxy: "
+            raise route.peer.unreachable(
+                f"can't be reached: {via}{os_words(fault)}", reason="connect_failed"
+            ) from fault
         try:
             if hop.proxy is not None:
                 await open_tunnel(dialled, route.peer.endpoint, hop.proxy, route.peer)
@@ -298,6 +304,8 @@ class HttpTransport:
         verdict = check_endpoint(for_proxy, PROXY, proxy.endpoint)
         if not verdict.allowed:
             raise self._refusal(PROXY, proxy.endpoint, verdict.reason or "", "connect")
+        if verdict.observed:
+            self._saw(PROXY, proxy.endpoint, verdict.reason or "", None)
         addresses = self._judged_unless_literal(for_proxy, own, await self._addresses(own), every=False)
         return _Hop(addresses, proxy.endpoint.port, proxy)
 
