@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -15,6 +16,8 @@ from open_llm_auth.errors import EgressBlocked, InvalidRequest, UnsafeDestinatio
 from open_llm_auth.policy.egress import Verdict, parse_endpoint
 from open_llm_auth.testing import ManualClock
 from open_llm_auth.transport import HttpTransport, Resolver, Sighting
+from open_llm_auth.transport.connection import Connection
+from open_llm_auth.transport.reply import HttpReply
 from open_llm_auth.values import EgressRules, Endpoint, Outbound, Timeouts
 
 CORPUS = Path(__file__).parents[1] / "policy" / "hostile_destinations.txt"
@@ -475,6 +478,41 @@ async def test_stopping_ends_what_is_under_way_with_an_error(serve: Any, make_tr
         await task
     with pytest.raises(UpstreamUnreachable, match="stopping"):
         await transport.send(ask(server.port))
+
+
+async def test_what_is_remembered_of_destinations_is_bounded(make_transport: Any, ask: Any) -> None:
+    transport = make_transport()
+    for port in range(1, 2100):
+        with pytest.raises(EgressBlocked):
+            await transport.send(ask(port, provider="openai"))
+    assert len(transport._routes) <= 1024
+    assert len(transport._pool._lanes) <= 1025
+
+
+async def test_an_abandoned_exchange_leaves_nothing_for_the_collector(
+    serve: Any, make_transport: Any, ask: Any
+) -> None:
+    async def begun(wire: Any) -> None:
+        await wire.request()
+        await wire.send(b"HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\nabc")
+        await wire.gone()
+
+    server = await serve(begun)
+    transport = make_transport()
+    gc.collect()
+    gc.disable()
+    try:
+        for _ in range(20):
+            reply = await transport.send(ask(server.port))
+            await anext(reply.chunks())
+            await reply.aclose()
+        del reply
+        await server.settled()
+        await asyncio.sleep(0.02)
+        left = [thing for thing in gc.get_objects() if isinstance(thing, (Connection, HttpReply))]
+        assert left == []
+    finally:
+        gc.enable()
 
 
 async def test_environment_proxies_are_ignored(

@@ -175,10 +175,10 @@ class HttpTransport:
         key = (provider, endpoint)
         route = self._routes.get(key)
         if route is None:
-            route = self._new_route(rules, provider, endpoint)
             if len(self._routes) >= _MAX_ROUTES:
                 self._routes.clear()
-            self._routes[key] = route
+                self._pool.forget_empty()
+            route = self._routes[key] = self._new_route(rules, provider, endpoint)
         verdict = route.verdict
         if not verdict.allowed:
             raise self._refusal(provider, endpoint, verdict.reason or "", "connect")

@@ -84,6 +84,7 @@ class Connection(asyncio.Protocol):
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
+        self._parser = None  # it holds this object too, and a cycle would wait for the collector
         reply, self._reply = self._reply, None
         if reply is not None:
             if self._until_close and exc is None:

@@ -48,6 +48,10 @@ class Pool:
         self.generation += 1
         for lane in self._lanes.values():
             lane.close_idle()
+        self.forget_empty()
+
+    def forget_empty(self) -> None:
+        """Let go of lanes without connections; nobody may hold one of them over an await without dialling in it."""
         self._lanes = {key: lane for key, lane in self._lanes.items() if not lane.empty}
 
     @property
