@@ -17,8 +17,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import settings
 
 from open_llm_auth.testing import FakeProvider, GatewayProcess
+
+# The same examples on every machine, however slow: a suite that fails must fail again. Run with
+# `--hypothesis-profile=default` to look for new ones.
+settings.register_profile("suite", derandomize=True, deadline=None)
+settings.load_profile("suite")
 
 #: Planted as secrets; no log, answer or error may ever hold one.
 PROVIDER_KEY = f"sk-canary-provider-{secrets.token_hex(12)}"

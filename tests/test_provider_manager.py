@@ -82,7 +82,7 @@ CATALOG = (
     provider("groq", "llama-3.3-70b", "shared-model"),
     provider("minimax", "MiniMax-M2.5", api="anthropic-messages"),
     provider("moonshot", "kimi-k2.6"),
-    provider("ollama", "nomic-embed-text", auth_header=False, self_activating=False, billing="local"),
+    provider("ollama", "nomic-embed-text", key_optional=True, self_activating=False, billing="local"),
     provider("openai", "gpt-5.5", "gpt-5.4-mini"),
     provider("openai-codex", "gpt-5.5", api="openai-codex-responses", auth="oauth", billing="subscription"),
     provider("openrouter", "auto", "shared-model", "openai/gpt-5.2"),
@@ -586,14 +586,22 @@ def test_a_local_backend_is_not_usable_by_being_in_the_catalog() -> None:
 
 
 def test_a_local_backend_wakes_by_config_and_sends_no_credential() -> None:
-    house = House(extra=[provider("ollama", auth_header=False, self_activating=False, configured=True)])
+    house = House(extra=[provider("ollama", key_optional=True, self_activating=False, configured=True)])
     attempt = house.plan("ollama/llama3:8b").attempts[0]
     assert said(attempt) == "ollama/llama3:8b with none:ollama"
     assert (attempt.credential.secret, attempt.credential.source, attempt.credential.type) == (None, "none", "none")
 
 
-def test_a_local_backend_wakes_by_a_key_that_it_then_does_not_send() -> None:
-    assert House(env={"OLLAMA_API_KEY": "k"}).tries("ollama/llama3") == ["ollama/llama3 with none:ollama"]
+def test_a_local_backend_wakes_by_a_key_and_is_sent_it() -> None:
+    assert House(env={"OLLAMA_API_KEY": "k"}).tries("ollama/llama3") == ["ollama/llama3 with env:OLLAMA_API_KEY"]
+
+
+def test_a_local_backend_that_is_told_to_send_none_sends_none() -> None:
+    house = House(
+        extra=[provider("ollama", auth_header=False, self_activating=False, configured=True)],
+        env={"OLLAMA_API_KEY": "k"},
+    )
+    assert house.tries("ollama/llama3") == ["ollama/llama3 with none:ollama"]
 
 
 def test_a_header_less_provider_is_asked_once_per_address() -> None:

@@ -61,7 +61,10 @@ class Reply(Protocol):
         """
 
     def chunks(self) -> AsyncIterator[bytes]:
-        """The body as it arrives. Raises as `read` does. Reading slowly slows the sender."""
+        """The body as it arrives. Raises as `read` does. Reading slowly slows the sender.
+
+        A wait that is cancelled loses nothing: the next one goes on where it stood.
+        """
 
     async def aclose(self) -> None:
         """Give the connection back if the body was read to its end, else drop it. May be called twice."""

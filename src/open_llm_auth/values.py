@@ -168,6 +168,8 @@ class Provider:
     base_url: str = field(default="", repr=False)
     endpoint: Endpoint | None = None
     auth_header: bool = True
+    #: a key is sent where there is one, and nothing is missing where there is none
+    key_optional: bool = False
     headers: tuple[tuple[str, SecretRef], ...] = ()
     api_key: SecretRef | None = None
     models: Mapping[str, Model] = field(default_factory=lambda: EMPTY)

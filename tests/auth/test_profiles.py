@@ -137,7 +137,7 @@ def test_an_unchanged_secret_gives_the_same_credential_object() -> None:
         (row(auth="oauth"), NoCredentials, "open-llm-auth auth add-oauth lab"),
         (row(auth="token"), NoCredentials, "open-llm-auth auth add-token lab"),
         (row(configured=True), NoCredentials, "providers.lab.authHeader to false"),
-        (row(auth_header=False, self_activating=False), NoCredentials, "open-llm-auth auth configure"),
+        (row(key_optional=True, self_activating=False), NoCredentials, "open-llm-auth auth configure"),
         (row(endpoint=None), NotConfigured, "set providers.lab.baseUrl"),
     ],
 )

@@ -21,7 +21,7 @@ HELLO = [{"role": "user", "content": "hello"}]
 def gateway(llama, llama_embedding, client_token, tmp_path_factory) -> Iterator[GatewayProcess]:
     """Two local providers, whose models nobody listed in the config."""
     providers = {
-        name: {"baseUrl": server.base_url, "apiKey": server.key, "api": "openai-completions", "authHeader": True}
+        name: {"baseUrl": server.base_url, "apiKey": server.key, "api": "openai-completions"}
         for name, server in (("llama.cpp", llama), ("llama-embed", llama_embedding))
     }
     config = {
@@ -108,7 +108,7 @@ def test_a_client_that_leaves_frees_the_slot(client, llama):
 
 def test_a_wrong_key_is_the_gateways_trouble_and_not_the_clients(make_gateway, llama, client_token):
     config = {
-        "providers": {"llama.cpp": {"baseUrl": llama.base_url, "apiKey": "sk-canary-wrong-000", "authHeader": True}},
+        "providers": {"llama.cpp": {"baseUrl": llama.base_url, "apiKey": "sk-canary-wrong-000"}},
         "authorization": {"tokens": {"client": {"token": client_token, "scopes": ["read", "write"]}}},
     }
     gateway = make_gateway(config)

@@ -90,7 +90,8 @@ def candidates_of(provider: Provider, profiles: Sequence[Profile], order: Sequen
     stored = [_from_profile(provider, profile) for profile in (*listed, *others)]
     if not provider.auth_header or provider.auth == "cli":
         return (*stored, *_without_secret(provider))
-    return (*stored, *(_from_variable(provider, name) for name in _variables(provider)), *_from_config(provider))
+    keyed = (*stored, *(_from_variable(provider, name) for name in _variables(provider)), *_from_config(provider))
+    return (*keyed, *_without_secret(provider)) if provider.key_optional else keyed
 
 
 def select(
@@ -121,6 +122,8 @@ def select(
                 if lapsed is None and candidate.billing == "subscription":
                     lapsed = len(found)
             continue
+        if candidate.source == "none" and provider.key_optional and found:
+            continue  # a server that has been given a key would only refuse to go without
         # Where no credential is sent, two candidates for one address are the same request.
         key = (secret if provider.auth_header else None, candidate.endpoint)
         if (twin := seen.get(key)) is not None:
@@ -152,7 +155,7 @@ def unusable(provider: Provider, caller: Caller, passed_over: Sequence[PassedOve
     if reason := _unaddressed(provider):
         del details["command"]
         return NotConfigured(_sentence(reason), param="model", details=details)
-    if provider.auth == "cli" or not provider.auth_header:
+    if provider.auth == "cli" or not provider.auth_header or provider.key_optional:
         details["command"] = "open-llm-auth auth configure"
         message = (
             f"Provider {provider.id!r} is on this machine and is not switched on: an entry of that name under "
@@ -280,7 +283,7 @@ def _from_config(provider: Provider) -> tuple[Candidate, ...]:
 
 
 def _without_secret(provider: Provider) -> tuple[Candidate, ...]:
-    """`authHeader: false` and CLI-backed kinds need no secret, once config or a key has switched them on."""
+    """Kinds that need no secret, once config or a key has switched them on."""
     on = provider.configured or provider.self_activating
     return (
         Candidate(

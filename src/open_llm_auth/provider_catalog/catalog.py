@@ -46,6 +46,7 @@ class _Row(msgspec.Struct, rename="camel", forbid_unknown_fields=True):
     api: str
     auth: Auth
     auth_header: bool = True
+    key_optional: bool = False
     env: tuple[str, ...] = ()
     billing: Billing = "metered"
     self_activating: bool = True
@@ -114,6 +115,7 @@ def _provider(provider_id: str, row: _Row) -> Provider:
         base_url=row.base_url,
         endpoint=_endpoint(row.base_url),
         auth_header=row.auth_header,
+        key_optional=row.key_optional,
         models=MappingProxyType({model.id: _model(model) for model in row.models}),
         env_names=row.env,
         self_activating=row.self_activating,

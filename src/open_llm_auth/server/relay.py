@@ -73,13 +73,9 @@ class Answer:
     usage: Usage | None = None
     failed: GatewayError | None = None
     reply: Reply | None = None
-    #: a read of the stream that was under way at the commit point
-    pending: asyncio.Task[bytes | None] | None = None
 
     async def aclose(self) -> None:
         """Drop the upstream at once if it is still sending. May be called twice."""
-        if self.pending is not None:
-            self.pending.cancel()
         if self.stream is not None:
             await self.stream.aclose()
         if self.reply is not None:
@@ -277,35 +273,11 @@ class Relay:
     ) -> Answer | Fault:
         """Hold the stream until its commit point; what fails before it is an ordinary fault."""
         chunks = reply.chunks()
-        held = bytearray()
-        pending: asyncio.Task[bytes | None] | None = None
-        give_up = asyncio.get_running_loop().time() + _COMMIT_SECONDS
-        try:
-            while not (relay.committed or relay.done):
-                if pending is None:
-                    pending = asyncio.ensure_future(_next(chunks))
-                left = give_up - asyncio.get_running_loop().time()
-                await asyncio.wait({pending}, timeout=max(left, 0))
-                if not pending.done():
-                    break
-                chunk = pending.result()
-                pending = None
-                if chunk is None:
-                    held += relay.end()
-                    break
-                held += relay.feed(chunk)
-                if relay.failure is not None and not relay.committed:
-                    return self._stream_fault(snapshot, attempt, relay.failure)
-            if relay.done and not relay.committed:
-                held += relay.end()  # an end mark after nothing is no answer
-        except BaseException:
-            if pending is not None:
-                pending.cancel()
-            raise
-        answer = Answer(
-            reply.status, self._rate_limits(snapshot, attempt, reply), attempt, 0, reply=reply, pending=pending
-        )
-        answer.stream = self._rest(snapshot, answer, bytes(held), chunks, relay)
+        held = await _hold(chunks, relay)
+        if relay.failure is not None and not relay.committed:
+            return self._stream_fault(snapshot, attempt, relay.failure)
+        answer = Answer(reply.status, self._rate_limits(snapshot, attempt, reply), attempt, 0, reply=reply)
+        answer.stream = self._rest(snapshot, answer, held, chunks, relay)
         return answer
 
     async def _rest(
@@ -320,8 +292,7 @@ class Relay:
             if held:
                 yield held
             while relay.failure is None and not relay.done:
-                chunk = await (answer.pending or _next(chunks))
-                answer.pending = None
+                chunk = await anext(chunks, None)
                 if chunk is None:
                     break
                 ready = relay.feed(chunk)
@@ -447,18 +418,48 @@ class _LocalReply:
     async def read(self, limit: int) -> bytes:
         return b"".join([piece async for piece in self.chunks()])[:limit]
 
-    async def chunks(self) -> AsyncIterator[bytes]:
-        for delay, piece in self._pieces:
-            if delay:
-                await asyncio.sleep(delay)
-            yield piece
+    def chunks(self) -> AsyncIterator[bytes]:
+        return _LocalPieces(self._pieces)
 
     async def aclose(self) -> None:
         """Nothing is open."""
 
 
-async def _next(chunks: AsyncIterator[bytes]) -> bytes | None:
-    return await anext(chunks, None)
+class _LocalPieces:
+    """The pieces in their time. A wait that is cancelled can be begun again."""
+
+    def __init__(self, pieces: tuple[tuple[float, bytes], ...]) -> None:
+        self._pieces = iter(pieces)
+        self._next = next(self._pieces, None)
+
+    def __aiter__(self) -> _LocalPieces:
+        return self
+
+    async def __anext__(self) -> bytes:
+        if self._next is None:
+            raise StopAsyncIteration
+        delay, piece = self._next
+        if delay:
+            await asyncio.sleep(delay)
+        self._next = next(self._pieces, None)
+        return piece
+
+
+async def _hold(chunks: AsyncIterator[bytes], relay: openai_chat.StreamRelay) -> bytes:
+    """What there is to show at the commit point: content has come, the stream is over, or two seconds have passed."""
+    held = b""
+    try:
+        async with asyncio.timeout(_COMMIT_SECONDS):
+            while not (relay.committed or relay.done or relay.failure):
+                chunk = await anext(chunks, None)
+                if chunk is None:
+                    break
+                held += relay.feed(chunk)
+    except TimeoutError:
+        return held
+    if relay.committed or relay.failure:
+        return held
+    return held + relay.end()  # it is over: `end` knows whether that was an answer
 
 
 async def _drain(chunks: AsyncIterator[bytes]) -> None:
