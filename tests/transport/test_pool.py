@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from open_llm_auth.errors import UpstreamTimeout, UpstreamUnreachable
+from open_llm_auth.transport.pool import LaneKey, Pool
 
 
 def keeping(fields: str = "", *, answers: int = 1_000_000, then: str = "close") -> Any:
@@ -200,19 +201,14 @@ async def test_waiting_for_a_turn_ends_with_the_connect_time_out_and_gives_the_t
     assert server.accepted == 1
 
 
-async def test_a_turn_that_its_waiter_no_longer_wants_goes_to_the_next(
-    serve: Any, make_transport: Any, ask: Any
-) -> None:
+async def test_a_turn_that_its_waiter_no_longer_wants_goes_to_the_next() -> None:
     """Cancelled in the very step in which it was woken."""
-    server = await serve(keeping())
-    transport = make_transport(max_per_host=1)
-    held = await transport.send(ask(server.port))
-    await held.read(10)
-    for _ in range(20):
-        tasks = [asyncio.ensure_future(transport.send(ask(server.port))) for _ in range(3)]
-        for step in range(3):
-            await asyncio.sleep(0)
-            tasks[step % 2].cancel()
-        results = await asyncio.gather(*tasks, return_exceptions=True)
-        assert not isinstance(results[2], BaseException)
-        assert await results[2].read(10) == b"ok"
+    lane = Pool(max_per_lane=1).lane(LaneKey("https", "a.test", 443, exempt=False))
+    assert await lane.room() is None
+    leaving, staying = asyncio.ensure_future(lane.room()), asyncio.ensure_future(lane.room())
+    await asyncio.sleep(0)
+    lane.dialled()
+    leaving.cancel()
+    async with asyncio.timeout(1):
+        assert await staying is None
+    assert leaving.cancelled()
