@@ -18,6 +18,7 @@ _HIGH_WATER: Final = 262_144
 #: bytes of decoded body made at a time, so that a small packed answer can't fill the memory at once
 _INFLATE_STEP: Final = 65_536
 _GZIP: Final = frozenset({b"gzip", b"x-gzip"})
+_CODINGS: Final = frozenset({b"br", b"compress", b"deflate", b"gzip", b"identity", b"x-gzip", b"zstd"})
 _OF_THE_PACKED: Final = frozenset({b"content-encoding", b"content-length"})
 
 
@@ -227,8 +228,7 @@ class _Unpacked:
     async def __anext__(self) -> bytes:
         if self._encoding not in _GZIP:
             self._reply.let_go()
-            shown = self._encoding.decode("ascii", "backslashreplace")[:40]
-            raise self._reply.peer.invalid(f"packed its answer as {shown!r} though asked for none")
+            raise self._reply.peer.invalid(f"packed its answer{_named(self._encoding)} though asked for none")
         while True:
             piece = self._step()
             if piece:
@@ -258,3 +258,10 @@ class _Unpacked:
             raise self._reply.peer.invalid("sent a gzip body that does not unpack") from fault
         self._packed = self._unpack.unused_data if self._unpack.eof else self._unpack.unconsumed_tail
         return piece
+
+
+def _named(encoding: bytes) -> str:
+    """Quoted only when it names codings: a field of a hostile provider may as well repeat the key it was sent."""
+    if all(coding.strip() in _CODINGS for coding in encoding.split(b",")):
+        return f" as {encoding.decode('ascii')!r}"
+    return ""
