@@ -133,6 +133,26 @@ def test_two_hosts_are_none(house, first, second):
     assert (answer.status, answer.code) == (400, "invalid_request")
 
 
+def test_a_target_that_names_a_host_is_judged_by_it(house):
+    """RFC 9112, section 3.2.2: the authority of an absolute target counts, and Host does not."""
+    for target, host, status in (
+        ("http://evil.example/v1/models", "127.0.0.1", 421),
+        ("https://evil.example:8080/v1/models", "localhost", 421),
+        ("http://127.0.0.1@evil.example/v1/models", "127.0.0.1", 421),
+        ("http://127.0.0.1/v1/models", "evil.example", 200),
+        ("http://127.0.0.1/v1/models", "127.0.0.1", 200),
+        ("http://[::1]:8080/v1/models", "127.0.0.1", 200),
+        ("http://[2001:db8::1]/v1/models", "127.0.0.1", 200),
+        ("ftp://evil.example/v1/models", "127.0.0.1", 421),
+        ("http:///v1/models", "127.0.0.1", 400),
+        ("http://127.0.0.1", "127.0.0.1", 400),
+    ):
+        answer = house.ask("GET", target, host=host)
+        assert answer.status == status, (target, host, answer.text())
+    own = ("Origin", "http://evil.example")
+    assert house.ask("GET", "http://evil.example/v1/models", own, host="127.0.0.1").status == 421
+
+
 def test_forwarded_headers_of_a_stranger_change_nothing(house):
     """Nobody is a trusted proxy unless the config says so."""
     forged = (

@@ -1,4 +1,7 @@
-"""uvicorn's HTTP protocol, with everything that is written in one turn of the loop leaving in one write.
+"""uvicorn's HTTP protocol, with an end to the head of a request, and one write for what is written in one turn.
+
+Whoever sends a head has not said who they are yet, so it is not kept for ever; and a target that names a host is
+obeyed (RFC 9112, section 3.2.2), so that what is judged as the Host is where the request was meant to go.
 
 uvicorn writes the head of an answer and its body one after the other, and uvloop hands each to the kernel at once. A
 write is the most expensive thing a relay does (docs/decisions/0004), so the two are joined, and with them whatever
@@ -8,18 +11,58 @@ else of a stream was in hand.
 from __future__ import annotations
 
 import asyncio
-from typing import Any, cast
+from typing import Any, Final, cast
 
+import httptools
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 __all__ = ["OneWriteProtocol"]
 
 
+#: What a head may be before it is whole: as much as one read of the loop brings at most.
+_HEAD_LIMIT: Final = 1 << 18
+_TOO_LONG: Final = (
+    b"HTTP/1.1 431 Request Header Fields Too Large\r\n"
+    b"content-type: text/plain; charset=utf-8\r\ncontent-length: 32\r\nconnection: close\r\n\r\n"
+    b"The head of the request is long."
+)
+
+
 class OneWriteProtocol(HttpToolsProtocol):
     """Give its class to uvicorn as `http`."""
 
+    #: bytes of a head whose end is not here yet; None outside of one
+    _head: int | None = None
+
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # uvicorn narrows it
         super().connection_made(cast("asyncio.Transport", _Gathered(transport, asyncio.get_running_loop())))
+
+    def data_received(self, data: bytes) -> None:
+        super().data_received(data)
+        if self._head is not None:
+            self._head += len(data)
+            if self._head > _HEAD_LIMIT and not self.transport.is_closing():
+                if self.cycle is None or self.cycle.response_complete:
+                    self.transport.write(_TOO_LONG)
+                self.transport.close()
+
+    def on_message_begin(self) -> None:
+        self._head = 0
+        super().on_message_begin()
+
+    def on_headers_complete(self) -> None:
+        self._head = None
+        if self.url[:1] != b"/":
+            self._obey(self.url)
+        super().on_headers_complete()
+
+    def _obey(self, url: bytes) -> None:
+        target = httptools.parse_url(url)
+        if not target.host:
+            return
+        host = b"[%b]" % target.host if b":" in target.host else target.host
+        authority = b"%b:%d" % (host, target.port) if target.port else host
+        self.headers[:] = [*(field for field in self.headers if field[0] != b"host"), (b"host", authority)]
 
 
 class _Gathered:
