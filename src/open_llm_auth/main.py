@@ -30,7 +30,7 @@ from .server.edge import Edge
 from .server.relay import Relay
 from .server.surfaces import chat, embeddings, models, pages
 from .server.usage import Ledger, json_line, text_line
-from .transport import HttpTransport
+from .transport import HttpTransport, Sighting
 
 __all__ = ["Gateway", "SystemClock", "app", "open_gateway"]
 
@@ -74,7 +74,13 @@ async def open_gateway(
     config.load()
     for warning in config.current().warnings:
         write(f"warning: {warning}\n")
-    transport = HttpTransport(lambda: config.current().egress, config.secrets, clock)
+    transport = HttpTransport(
+        lambda: config.current().egress,
+        config.secrets,
+        clock,
+        on_blocked=lambda seen: write(_egress_line("blocked", seen)),
+        on_observed=lambda seen: write(_egress_line("observed", seen)),
+    )
     health = HealthTable()
     manager = ProviderManager(config.secrets, health, clock, frozenset(KINDS))
     discovery = Discovery(
@@ -182,6 +188,12 @@ def _call_ids() -> Callable[[], str]:
     """Ids that no other process makes. They name calls and guard nothing, so they need not be secret."""
     bits = random.Random(os.urandom(32)).getrandbits  # noqa: S311 - see above
     return lambda: f"call_{bits(96):024x}"
+
+
+def _egress_line(verdict: str, seen: Sighting) -> str:
+    """For admins: the only place that tells what a name resolved to (SPEC §6)."""
+    at = f" at {seen.address}" if seen.address else ""
+    return f"egress {verdict}: provider {seen.provider!r} to {seen.host!r}{at}: {seen.reason}\n"
 
 
 def _write_stderr(text: str) -> None:

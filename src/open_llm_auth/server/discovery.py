@@ -15,7 +15,7 @@ from ..ports import Clock, ConfigSource, SecretSource, Transport
 from ..providers.spec import UpstreamKind
 from ..values import Credential, Model, Provider, Snapshot
 from ..wire.models import read_models
-from .relay import resolve_headers
+from .headers import resolve_headers
 
 __all__ = ["Discovery"]
 

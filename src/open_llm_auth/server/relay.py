@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import re
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Final
@@ -23,9 +22,8 @@ from ..errors import (
 )
 from ..policy.egress import Verdict, blocked, check_endpoint
 from ..policy.failover import moves_on
-from ..policy.redaction import Scrubber
 from ..ports import Clock, ConfigSource, Reply, SecretSource, Transport
-from ..providers.spec import LocalAnswer, UpstreamKind
+from ..providers.spec import UpstreamKind
 from ..values import (
     Attempt,
     Call,
@@ -36,14 +34,16 @@ from ..values import (
     Outbound,
     PassedOver,
     Plan,
-    SecretRef,
     Snapshot,
     Timeouts,
 )
 from ..wire import embeddings, openai_chat
 from ..wire.events import Usage
+from .headers import gateway_headers, resolve_headers
+from .hiding import Hiding
+from .local_reply import LocalReply
 
-__all__ = ["Answer", "Relay", "resolve_headers"]
+__all__ = ["Answer", "Relay"]
 
 #: A stream's head is held for its first content at most this long (SPEC §5, commit point).
 _COMMIT_SECONDS: Final = 2.0
@@ -51,8 +51,6 @@ _DRAIN_SECONDS: Final = 0.2
 _ERROR_BYTES: Final = 1 << 20
 _REPLY_BYTES: Final = 256 << 20
 
-#: A count or a duration, as limits are stated: "150000", "1.5", "6m0s". It is looked through on every answer.
-_AMOUNT: Final = re.compile(rb"[0-9.dhms]{0,40}")
 
 Discovered = Mapping[str, Mapping[str, Model]]
 
@@ -103,6 +101,7 @@ class Relay:
         self._transport = transport
         self._kinds = kinds
         self._secrets = secrets
+        self._hiding = Hiding(secrets)
         self._clock = clock
         self._discovered = discovered
         #: verdicts about endpoints, good for one snapshot
@@ -158,14 +157,14 @@ class Relay:
             if isinstance(outcome, Answer):
                 self._health.succeeded(attempt.credential, attempt.model, now)
                 outcome.attempts = number
-                outcome.headers = (*_gateway_headers(attempt, number), *outcome.headers)
+                outcome.headers = (*gateway_headers(attempt, number), *outcome.headers)
                 return outcome
             error = outcome.error
             if not isinstance(error, EgressBlocked):
                 self._health.failed(attempt.credential, attempt.model, outcome, now)
             if told is None or not isinstance(error, EgressBlocked):
                 told = error
-                told.headers += tuple((n.decode(), v.decode("latin-1")) for n, v in _gateway_headers(attempt, number))
+                told.headers += tuple((n.decode(), v.decode("latin-1")) for n, v in gateway_headers(attempt, number))
             if number == len(plan.attempts) or now >= deadline or not moves_on(outcome, snapshot.fallback):
                 raise told
         raise AssertionError("a plan is never empty")
@@ -187,7 +186,7 @@ class Relay:
         body = _write_body(call, attempt, refuses_usage)
         try:
             if kind.answer is not None:
-                reply: Reply = _LocalReply(kind.answer(call.operation, body, call.stream))
+                reply: Reply = LocalReply(kind.answer(call.operation, body, call.stream))
             else:
                 reply = await self._transport.send(self._outbound(kind, call, attempt, body, deadline))
         except (UpstreamError, EgressBlocked, SecretUnavailable) as error:
@@ -236,7 +235,14 @@ class Relay:
             usage = embeddings.read_usage(body)
         else:
             usage = openai_chat.read_usage(body)
-        return Answer(reply.status, self._rate_limits(snapshot, attempt, reply), attempt, 0, body=body, usage=usage)
+        return Answer(
+            reply.status,
+            self._hiding.rate_limits(snapshot, attempt.credential, reply.headers),
+            attempt,
+            0,
+            body=body,
+            usage=usage,
+        )
 
     def _failure_in(
         self, snapshot: Snapshot, kind: UpstreamKind, attempt: Attempt, reply: Reply, body: bytes
@@ -276,7 +282,9 @@ class Relay:
         held = await _hold(chunks, relay)
         if relay.failure is not None and not relay.committed:
             return self._stream_fault(snapshot, attempt, relay.failure)
-        answer = Answer(reply.status, self._rate_limits(snapshot, attempt, reply), attempt, 0, reply=reply)
+        answer = Answer(
+            reply.status, self._hiding.rate_limits(snapshot, attempt.credential, reply.headers), attempt, 0, reply=reply
+        )
         answer.stream = self._rest(snapshot, answer, held, chunks, relay)
         return answer
 
@@ -349,100 +357,10 @@ class Relay:
         self, snapshot: Snapshot, kind: UpstreamKind, provider: str, status: int, headers: Headers, body: bytes
     ) -> Fault:
         """What an error means, with nothing in its words or its headers that only the gateway may know."""
-        hide = self._scrubber(snapshot)
+        hide = self._hiding.scrubber(snapshot)
         fault = kind.read_error(provider, status, headers, body, hide)
-        fault.error.headers = tuple(field for field in fault.error.headers if _is_clean(": ".join(field), hide))
+        self._hiding.clean(fault.error, hide)
         return fault
-
-    def _rate_limits(self, snapshot: Snapshot, attempt: Attempt, reply: Reply) -> Headers:
-        """The provider's limits, without those that say something else: a hostile one can echo its key anywhere."""
-        stated = tuple(field for field in reply.headers if field[0].startswith(b"x-ratelimit-"))
-        if not stated:
-            return stated
-        key = b"" if attempt.credential.secret is None else attempt.credential.secret.reveal().strip().encode()
-        if all(_AMOUNT.fullmatch(value) and not (key and key in value) for _, value in stated):
-            return stated
-        hide = self._scrubber(snapshot)
-        return tuple(field for field in stated if _is_clean(b": ".join(field).decode("latin-1"), hide))
-
-    def _scrubber(self, snapshot: Snapshot) -> Scrubber:
-        """Every secret this snapshot can reach. Errors only, so nothing is kept."""
-        keys = [ref for profile in snapshot.profiles.values() for ref in (profile.secret, profile.refresh)]
-        fields: list[SecretRef] = []
-        texts: list[str] = []
-        for provider in snapshot.providers.values():
-            keys.append(provider.api_key)
-            fields += [ref for _, ref in provider.headers]
-            fields += [ref for model in provider.models.values() for _, ref in model.headers]
-            found = (self._secrets.environment(name) for name in provider.env_names)
-            texts += [secret.reveal() for secret in found if secret is not None]
-        texts += [text for ref in keys for text in self._text(ref)]
-        texts += [word for ref in fields for text in self._text(ref) for word in _words(text)]
-        texts += [part for text in self._text(snapshot.egress.proxy) for part in (text, _password(text))]
-        return Scrubber(texts)
-
-    def _text(self, ref: SecretRef | None) -> tuple[str, ...]:
-        """The secret that stands there. What can't be had can't be leaked."""
-        try:
-            return () if ref is None else (self._secrets.get(ref).reveal(),)
-        except SecretUnavailable:
-            return ()
-
-
-def resolve_headers(headers: tuple[tuple[str, SecretRef], ...], secrets: SecretSource) -> Headers:
-    """Configured header fields with their references resolved, names in lower case.
-
-    Raises:
-        SecretUnavailable: a reference can't be resolved, or what stands behind it can't stand in a header.
-    """
-    resolved = []
-    for name, ref in headers:
-        value = secrets.get(ref).reveal().strip()
-        if not (value.isascii() and value.isprintable()):
-            raise SecretUnavailable(f"The value of the header {name!r} ({ref.label}) can't stand in a header.")
-        resolved.append((name.lower().encode(), value.encode()))
-    return tuple(resolved)
-
-
-class _LocalReply:
-    """The answer of a kind that answers in process, as a Reply."""
-
-    def __init__(self, answer: LocalAnswer) -> None:
-        self.status = answer.status
-        self.headers = answer.headers
-        self._pieces = answer.pieces
-
-    def header(self, name: bytes) -> bytes | None:
-        return next((value for field, value in self.headers if field == name), None)
-
-    async def read(self, limit: int) -> bytes:
-        return b"".join([piece async for piece in self.chunks()])[:limit]
-
-    def chunks(self) -> AsyncIterator[bytes]:
-        return _LocalPieces(self._pieces)
-
-    async def aclose(self) -> None:
-        """Nothing is open."""
-
-
-class _LocalPieces:
-    """The pieces in their time. A wait that is cancelled can be begun again."""
-
-    def __init__(self, pieces: tuple[tuple[float, bytes], ...]) -> None:
-        self._pieces = iter(pieces)
-        self._next = next(self._pieces, None)
-
-    def __aiter__(self) -> _LocalPieces:
-        return self
-
-    async def __anext__(self) -> bytes:
-        if self._next is None:
-            raise StopAsyncIteration
-        delay, piece = self._next
-        if delay:
-            await asyncio.sleep(delay)
-        self._next = next(self._pieces, None)
-        return piece
 
 
 async def _hold(chunks: AsyncIterator[bytes], relay: openai_chat.StreamRelay) -> bytes:
@@ -494,36 +412,6 @@ def _without(plan: Plan, attempt: Attempt, reason: str) -> Plan:
         attempts=tuple(a for a in plan.attempts if a is not attempt),
         passed_over=(*plan.passed_over, PassedOver(name, f"egress: {reason}")),
     )
-
-
-def _gateway_headers(attempt: Attempt, number: int) -> Headers:
-    return (
-        (b"x-gateway-provider", _header_text(attempt.provider.id)),
-        (b"x-gateway-model", _header_text(attempt.model)),
-        (b"x-gateway-profile", _header_text(attempt.credential.id)),
-        (b"x-gateway-attempts", b"%d" % number),
-    )
-
-
-def _header_text(text: str) -> bytes:
-    """A name fit for a header field: what is not printable ASCII is shown as it would be in a literal."""
-    if text.isascii() and text.isprintable():
-        return text.encode()
-    return text.encode("unicode_escape")
-
-
-def _is_clean(text: str, hide: Scrubber) -> bool:
-    return hide(text) == text
-
-
-def _words(secret: str) -> tuple[str, ...]:
-    """A secret header value, and what stands in it behind a scheme such as `Bearer`."""
-    return (secret, secret.rpartition(" ")[2])
-
-
-def _password(url: str) -> str:
-    """What stands before the @ of a proxy's URL."""
-    return url.rpartition("@")[0].rpartition("://")[2].partition(":")[2]
 
 
 def _status_in(code: object) -> int:

@@ -91,8 +91,8 @@ class HttpTransport:
         resolver: Resolver | None = None,
         tls: ssl.SSLContext | None = None,
         max_per_host: int = 1000,
-        on_observed: Callable[[Sighting], None] = _ignore,
-        on_blocked: Callable[[Sighting], None] = _ignore,
+        on_observed: Callable[[Sighting], object] = _ignore,
+        on_blocked: Callable[[Sighting], object] = _ignore,
     ) -> None:
         self._rules = rules
         self._rules_seen = rules()

@@ -1,0 +1,41 @@
+"""Header fields that the gateway adds: to what leaves for a provider, and to what goes back to a client (SPEC §1)."""
+
+from __future__ import annotations
+
+from ..errors import SecretUnavailable
+from ..ports import SecretSource
+from ..values import Attempt, Headers, SecretRef
+
+__all__ = ["gateway_headers", "resolve_headers"]
+
+
+def resolve_headers(headers: tuple[tuple[str, SecretRef], ...], secrets: SecretSource) -> Headers:
+    """Configured header fields with their references resolved, names in lower case.
+
+    Raises:
+        SecretUnavailable: a reference can't be resolved, or what stands behind it can't stand in a header.
+    """
+    resolved = []
+    for name, ref in headers:
+        value = secrets.get(ref).reveal().strip()
+        if not (value.isascii() and value.isprintable()):
+            raise SecretUnavailable(f"The value of the header {name!r} ({ref.label}) can't stand in a header.")
+        resolved.append((name.lower().encode(), value.encode()))
+    return tuple(resolved)
+
+
+def gateway_headers(attempt: Attempt, number: int) -> Headers:
+    """Which attempt answered."""
+    return (
+        (b"x-gateway-provider", _header_text(attempt.provider.id)),
+        (b"x-gateway-model", _header_text(attempt.model)),
+        (b"x-gateway-profile", _header_text(attempt.credential.id)),
+        (b"x-gateway-attempts", b"%d" % number),
+    )
+
+
+def _header_text(text: str) -> bytes:
+    """A name fit for a header field: what is not printable ASCII is shown as it would be in a literal."""
+    if text.isascii() and text.isprintable():
+        return text.encode()
+    return text.encode("unicode_escape")
