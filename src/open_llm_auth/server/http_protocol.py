@@ -1,11 +1,10 @@
-"""uvicorn's HTTP protocol, with an end to the head of a request, and one write for what is written in one turn.
+"""uvicorn's HTTP protocol, with an end to the head of a request, and one write for the head and body of an answer.
 
 Whoever sends a head has not said who they are yet, so it is not kept for ever; and a target that names a host is
 obeyed (RFC 9112, section 3.2.2), so that what is judged as the Host is where the request was meant to go.
 
 uvicorn writes the head of an answer and its body one after the other, and uvloop hands each to the kernel at once. A
-write is the most expensive thing a relay does (docs/decisions/0004), so the two are joined, and with them whatever
-else of a stream was in hand.
+write is the most expensive thing a relay does (docs/decisions/0004), so the two are joined.
 """
 
 from __future__ import annotations
@@ -35,14 +34,16 @@ class OneWriteProtocol(HttpToolsProtocol):
     _head: int | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # uvicorn narrows it
-        super().connection_made(cast("asyncio.Transport", _Gathered(transport, asyncio.get_running_loop())))
+        self._holder = _HeadHolder(transport, asyncio.get_running_loop())
+        super().connection_made(cast("asyncio.Transport", self._holder))
 
     def data_received(self, data: bytes) -> None:
         super().data_received(data)
         if self._head is not None:
             self._head += len(data)
             if self._head > _HEAD_LIMIT and not self.transport.is_closing():
-                if self.cycle is None or self.cycle.response_complete:
+                # None before the first request, whatever uvicorn's annotation says
+                if self.cycle is None or self.cycle.response_complete:  # type: ignore[redundant-expr]
                     self.transport.write(_TOO_LONG)
                 self.transport.close()
 
@@ -52,6 +53,7 @@ class OneWriteProtocol(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         self._head = None
+        self._holder.hold = True
         if self.url[:1] != b"/":
             self._obey(self.url)
         super().on_headers_complete()
@@ -65,29 +67,39 @@ class OneWriteProtocol(HttpToolsProtocol):
         self.headers[:] = [*(field for field in self.headers if field[0] != b"host"), (b"host", authority)]
 
 
-class _Gathered:
-    """A transport that writes at the end of the loop's turn. Everything else is the transport's own."""
+class _HeadHolder:
+    """A transport that keeps the first write of an answer until the second. Everything else is the transport's own.
 
-    __slots__ = ("_loop", "_parts", "_transport")
+    What is held leaves at the end of the loop's turn at the latest, so a wrong guess costs a turn and no byte.
+    """
+
+    __slots__ = ("_held", "_loop", "_transport", "hold")
 
     def __init__(self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop) -> None:
+        self.hold = False
         self._transport = transport
         self._loop = loop
-        self._parts: list[bytes] = []
+        self._held = b""
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._transport, name)
 
     def write(self, data: bytes) -> None:
-        if not self._parts:
+        if self.hold:
+            self.hold = False
+            self._held += data
             self._loop.call_soon(self._flush)
-        self._parts.append(data)
+        elif self._held:
+            held, self._held = self._held, b""
+            self._transport.write(held + data)
+        else:
+            self._transport.write(data)
 
     def close(self) -> None:
         self._flush()
         self._transport.close()
 
     def _flush(self) -> None:
-        parts, self._parts = self._parts, []
-        if parts and not self._transport.is_closing():
-            self._transport.write(parts[0] if len(parts) == 1 else b"".join(parts))
+        held, self._held = self._held, b""
+        if held and not self._transport.is_closing():
+            self._transport.write(held)
