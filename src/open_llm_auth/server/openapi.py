@@ -27,10 +27,13 @@ _TEXT: Final[Schema] = {"type": "string"}
 _COUNT: Final[Schema] = {"type": "integer", "minimum": 0}
 _MODEL: Final[Schema] = {
     "type": ["string", "null"],
+    "minLength": 1,
+    "maxLength": 512,
     "description": "`provider/model`, `provider:profile/model`, or a bare model id that one usable provider has. "
     "Left out, the configured default model answers.",
     "examples": ["demo/echo"],
 }
+_EVENTS: Final[Schema] = {"description": "With `stream`: events whose data are chunks of the answer, then `[DONE]`."}
 _USAGE: Final = _object(prompt_tokens=_COUNT, completion_tokens=_COUNT, total_tokens=_COUNT)
 
 _SCHEMAS: Final[Mapping[str, Schema]] = {
@@ -40,7 +43,7 @@ _SCHEMAS: Final[Mapping[str, Schema]] = {
         messages={
             "type": "array",
             "minItems": 1,
-            "items": _object(("role",), role=_TEXT),
+            "items": {"description": "An object with `role` and `content`. It goes to the provider as it is."},
             "examples": [[{"role": "user", "content": "Hello"}]],
         },
         stream={"type": ["boolean", "null"]},
@@ -68,7 +71,7 @@ _SCHEMAS: Final[Mapping[str, Schema]] = {
             ],
             "examples": ["Hello"],
         },
-        encoding_format={"enum": ["float", "base64", None]},
+        encoding_format={"description": "`float` or `base64`, as far as the provider takes it."},
     ),
     "Embeddings": _object(
         ("data",),
@@ -177,7 +180,7 @@ def _responses(route: Route) -> Mapping[str, Any]:
     else:
         content = {"*/*": {}}
     if route.path == "/v1/chat/completions":
-        content = {**content, "text/event-stream": {"schema": _TEXT}}
+        content = {**content, "text/event-stream": {"schema": _EVENTS}}
     answer: dict[str, Any] = {"description": "The answer"}
     if content:
         answer["content"] = content

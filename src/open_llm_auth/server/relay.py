@@ -299,13 +299,13 @@ class Relay:
         try:
             if held:
                 yield held
-            while relay.failure is None and not relay.done:
-                chunk = await anext(chunks, None)
-                if chunk is None:
-                    break
-                ready = relay.feed(chunk)
-                if ready:
-                    yield ready
+            try:
+                while relay.failure is None and not relay.done:
+                    ready = relay.feed(await anext(chunks))
+                    if ready:
+                        yield ready
+            except StopAsyncIteration:
+                pass  # the provider is through; `end` says whether it should be
             if relay.failure is not None:
                 raise self._stream_fault(snapshot, answer.attempt, relay.failure).error
             yield relay.end()
