@@ -65,9 +65,7 @@ _SCHEMAS: Final[Mapping[str, Schema]] = {
         input={
             "anyOf": [
                 _TEXT,
-                {"type": "array", "minItems": 1, "items": _TEXT},
-                {"type": "array", "minItems": 1, "items": {"type": "integer"}},
-                {"type": "array", "minItems": 1, "items": {"type": "array", "items": {"type": "integer"}}},
+                {"type": "array", "minItems": 1, "description": "Texts, tokens, or lists of tokens."},
             ],
             "examples": ["Hello"],
         },

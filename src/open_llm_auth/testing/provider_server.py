@@ -132,7 +132,7 @@ class FakeProvider(HttpServer):
 
     async def _documented(self, answer: _Answering, request: SeenRequest, document: Mapping[str, Any]) -> bool:
         match request.method, request.path.removeprefix("/v1"):
-            case "POST", "/chat/completions" if isinstance(document.get("messages"), list):
+            case "POST", "/chat/completions" if _are_messages(document.get("messages")):
                 return await answer.chat(document)
             case "POST", "/chat/completions":
                 return await answer.plain(400, error_body("Missing required parameter: 'messages'.", param="messages"))
@@ -270,6 +270,10 @@ def _document(request: SeenRequest) -> Mapping[str, Any] | None:
     except ValueError:
         return None
     return document if isinstance(document, dict) else None
+
+
+def _are_messages(value: object) -> bool:
+    return isinstance(value, list) and all(isinstance(message, dict) for message in value)
 
 
 async def _for_ever() -> None:
