@@ -130,7 +130,10 @@ def test_a_forbidden_destination_is_403_with_its_reason_and_is_not_dialled(house
 @pytest.mark.parametrize("name", unreadable(0))
 def test_a_base_url_that_is_none_is_refused_without_being_quoted(house, trap, name):
     answer = house.chat(f"{name}/m")
-    assert 400 <= answer.status < 500, answer.text()
+    assert (answer.status, answer.code) == (403, "egress_destination_blocked"), answer.text()
+    details = answer.json()["error"]["details"]
+    assert details["reason"] == unreadable(trap.port)[name][1]
+    assert (details["provider"], details["phase"]) == (name, "resolve")
     assert "secret" not in answer.text()
     assert trap.caught == []
 

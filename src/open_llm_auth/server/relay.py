@@ -14,13 +14,15 @@ from ..auth.manager import ProviderManager
 from ..errors import (
     EgressBlocked,
     GatewayError,
+    NotConfigured,
     SecretUnavailable,
+    UnsafeDestination,
     UpstreamError,
     UpstreamHTTPError,
     UpstreamInvalidResponse,
     UpstreamTimeout,
 )
-from ..policy.egress import Verdict, blocked, check_endpoint
+from ..policy.egress import Verdict, blocked, check_endpoint, parse_endpoint
 from ..policy.failover import moves_on
 from ..ports import Clock, ConfigSource, Reply, SecretSource, Transport
 from ..providers.spec import UpstreamKind
@@ -117,14 +119,17 @@ class Relay:
             EgressBlocked: the policy forbids every one.
             GatewayError: as `ProviderManager.plan` does.
         """
-        plan = self._manager.plan(
-            snapshot,
-            model=call.model,
-            caller=call.caller,
-            operation=call.operation,
-            preferred_profile=call.preferred_profile,
-            discovered=self._discovered(),
-        )
+        try:
+            plan = self._manager.plan(
+                snapshot,
+                model=call.model,
+                caller=call.caller,
+                operation=call.operation,
+                preferred_profile=call.preferred_profile,
+                discovered=self._discovered(),
+            )
+        except NotConfigured as refusal:
+            raise _unreadable_address(snapshot, refusal) or refusal from None
         if self._judged_for is not snapshot:
             self._judged_for, self._judged = snapshot, {}
         first: EgressBlocked | None = None
@@ -403,6 +408,23 @@ def _write_body(call: Call, attempt: Attempt, refuses_usage: bool) -> bytes:
         ask_usage=call.stream and attempt.provider.stream_usage,
         drop_usage=refuses_usage,
     )
+
+
+def _unreadable_address(snapshot: Snapshot, error: NotConfigured) -> EgressBlocked | None:
+    """The refusal of a provider whose base URL is none, with the reason that names what is wrong with it (SPEC §6)."""
+    provider = snapshot.providers.get(str(error.details.get("provider")))
+    if provider is None or not provider.base_url or provider.endpoint is not None:
+        return None
+    try:
+        parse_endpoint(provider.base_url)
+    except UnsafeDestination as unsafe:
+        return EgressBlocked(
+            f"The base URL of provider {provider.id!r} can't be used. {unsafe.message} "
+            f"Set providers.{provider.id}.baseUrl.",
+            param="model",
+            details={"provider": provider.id, **unsafe.details, "phase": "resolve"},
+        )
+    return None
 
 
 def _without(plan: Plan, attempt: Attempt, reason: str) -> Plan:
