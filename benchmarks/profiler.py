@@ -17,6 +17,9 @@ SECONDS = 6
 SAMPLES_PER_SECOND = 200
 ROWS = 30
 
+#: A pool's thread that waits for work; it is sampled now and then as if it did some.
+WAITING_WORKER = ("futures/thread.py", "_worker")
+
 #: The frames above these are how any program gets into its loop, and in every sample.
 LOOP_ENTRY = "runners.py"
 
@@ -47,7 +50,7 @@ def _summarise(lines: Iterable[str]) -> None:
     for line in lines:
         stack, _, count = line.rpartition(" ")
         frames = list(_frames(stack))
-        if not frames:
+        if not frames or frames[-1] == WAITING_WORKER:
             continue
         total += int(count)
         file_own[frames[-1][0]] += int(count)

@@ -67,14 +67,20 @@ def choose_targets(without: list[str], upstream_port: int, versions: dict[str, s
     return chosen
 
 
-def describe(findings: Findings, versions: dict[str, str], plan: Plan) -> dict[str, str]:
-    """The conditions that a reader needs in order to believe the numbers, or to get them again."""
+def commit_under_test() -> str:
+    """The checkout's commit, and whether its source differs from it."""
     git = shutil.which("git")
-    commit = "unknown"
-    if git:
-        head = subprocess.run([git, "rev-parse", "--short", "HEAD"], cwd=ROOT, capture_output=True, text=True)
-        changed = subprocess.run([git, "status", "--porcelain", "src"], cwd=ROOT, capture_output=True, text=True)
-        commit = head.stdout.strip() + (" with uncommitted changes in src" if changed.stdout.strip() else "")
+    if not git:
+        return "unknown"
+    head = subprocess.run([git, "rev-parse", "--short", "HEAD"], cwd=ROOT, capture_output=True, text=True)
+    changed = subprocess.run([git, "status", "--porcelain", "src"], cwd=ROOT, capture_output=True, text=True)
+    return head.stdout.strip() + (" with uncommitted changes in src" if changed.stdout.strip() else "")
+
+
+def describe(findings: Findings, versions: dict[str, str], plan: Plan, commit: str) -> dict[str, str]:
+    """The conditions that a reader needs in order to believe the numbers, or to get them again."""
+    if (now := commit_under_test()) != commit:
+        commit += f" at the start, {now} at the end: the source changed during the run"
     told = {
         "date": dt.datetime.now(dt.UTC).strftime("%Y-%m-%d %H:%M UTC"),
         "commit": commit,
@@ -128,6 +134,7 @@ def main() -> int:
     plan = QUICK if arguments.quick else Plan()
     if arguments.only:
         plan = replace(plan, cases=frozenset(arguments.only))
+    commit = commit_under_test()
     programs = build_native()
     versions: dict[str, str] = {}
     awake = subprocess.Popen([programs / "awake"])
@@ -142,7 +149,7 @@ def main() -> int:
         upstream.stop()
         awake.kill()
         awake.wait()
-    conditions = describe(findings, versions, plan)
+    conditions = describe(findings, versions, plan, commit)
     report = as_markdown(findings, conditions)
     print(report)
     results = WORKSHOP / "results"
