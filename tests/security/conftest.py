@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import socket
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -120,8 +121,18 @@ class House:
         token = self.gateway.token if token is None else token
         return self.ask("POST", "/v1/chat/completions", *fields, token=token, body=json.dumps(document).encode())
 
-    def healthy(self) -> bool:
-        return self.gateway.request("GET", "/health", token="").status == 200
+    def reload(self, **sections: Any) -> None:
+        """Change these sections of the config, and wait until they are in force."""
+        before = self._etag()
+        self.gateway.write_config(self.config | sections)
+        deadline = time.monotonic() + 3
+        while self._etag() == before:
+            assert time.monotonic() < deadline, "the config was not read again"
+            time.sleep(0.02)
+
+    def _etag(self) -> str:
+        etag: str = self.gateway.request("GET", "/health/ready").json()["config"]["etag"]
+        return etag
 
 
 OpenHouse = Callable[..., House]

@@ -69,7 +69,7 @@ def test_any_token_at_all_keeps_it_from_beginning(make_gateway, sections):
     gateway = make_gateway({"providers": {}} | sections, ON, token="")
     assert status(gateway) == 401
     write(gateway)
-    time.sleep(1.2)
+    time.sleep(0.8)
     assert status(gateway) == 401, "a reload has begun anonymous mode"
 
 
