@@ -20,6 +20,7 @@ __all__ = ["Counts", "Ledger", "LineFormat", "Row", "json_line", "text_line"]
 _WAITING: Final = 10_000
 #: How many rows are formatted before other calls get their turn: well under a millisecond of work.
 _SLICE: Final = 50
+_LINES_A_WRITE: Final = 1_000
 _FLUSH_SECONDS: Final = 0.1
 
 
@@ -175,11 +176,19 @@ class Ledger:
             "droppedLogLines": self.counts.dropped_lines,
         }
 
+    async def _format(self) -> list[str]:
+        """Lines for one write: many, because each waits its turn for the interpreter behind a busy loop."""
+        lines: list[str] = []
+        while self._waiting and len(lines) < _LINES_A_WRITE:
+            lines += [self._line(self._waiting.popleft()) for _ in range(min(_SLICE, len(self._waiting)))]
+            await asyncio.sleep(0)
+        return lines
+
     async def _flush(self) -> None:
         await asyncio.sleep(_FLUSH_SECONDS)
         try:
             while self._waiting:
-                lines = [self._line(self._waiting.popleft()) for _ in range(min(_SLICE, len(self._waiting)))]
+                lines = await self._format()
                 try:
                     await asyncio.to_thread(self._write, "\n".join(lines) + "\n")
                 except OSError:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import Final
 
 from .. import __version__
@@ -47,19 +48,26 @@ def write_head(request: Outbound, authority: str) -> bytes:
     lines = [f"{request.method} {request.target} HTTP/1.1\r\nhost: {authority}\r\n".encode("ascii")]
     agent = _USER_AGENT
     for name, value in request.headers:
-        low = name.lower()
-        if low == b"accept-encoding":
-            continue  # always identity: what is relayed is read on the way (SPEC §11)
-        if low == b"user-agent":
+        line = _line(name, value)
+        if line.startswith(b"user-agent:"):
             agent = b""
-        if low in _OURS or not _TOKEN.fullmatch(low) or _UNSAFE.search(value):
-            raise _bad_field(low)
-        lines.append(b"%b: %b\r\n" % (low, value))
+        lines.append(line)
     lines.append(agent)
     if request.body or request.method in ("POST", "PUT", "PATCH"):
         lines.append(b"content-length: %d\r\n" % len(request.body))
     lines.append(b"accept-encoding: identity\r\n\r\n")
     return b"".join(lines)
+
+
+@lru_cache(maxsize=256)
+def _line(name: bytes, value: bytes) -> bytes:
+    """One field as it is sent. Remembered, because call after call sends the same ones."""
+    low = name.lower()
+    if low == b"accept-encoding":
+        return b""  # always identity: what is relayed is read on the way (SPEC §11)
+    if low in _OURS or not _TOKEN.fullmatch(low) or _UNSAFE.search(value):
+        raise _bad_field(low)
+    return b"%b: %b\r\n" % (low, value)
 
 
 def _bad_field(name: bytes) -> InvalidRequest:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Final, TypeVar
+from typing import Annotated, Any, Final, TypeVar
 
 import msgspec
 
@@ -174,8 +174,51 @@ _NO_COMPLETION: Final = _CompletionDetails()
 _COUNT_LIMIT: Final = 10**12
 
 
+_Tokens = Annotated[int, msgspec.Meta(ge=0, le=_COUNT_LIMIT)]
+
+
+class _PlainPrompt(msgspec.Struct):
+    cached_tokens: _Tokens | None = None
+    cache_write_tokens: _Tokens | None = None
+
+
+class _PlainCompletion(msgspec.Struct):
+    reasoning_tokens: _Tokens | None = None
+
+
+class _PlainUsage(msgspec.Struct):
+    """Usage as OpenAI documents it. Whoever does otherwise is read the long way."""
+
+    prompt_tokens: _Tokens
+    completion_tokens: _Tokens
+    total_tokens: _Tokens
+    prompt_tokens_details: _PlainPrompt
+    completion_tokens_details: _PlainCompletion
+
+
+class _PlainReply(msgspec.Struct):
+    usage: _PlainUsage
+
+
+_PLAIN: Final = msgspec.json.Decoder(_PlainReply)
+
+
 def read_usage(body: bytes) -> Usage | None:
     """The counts of a plain answer; None when it states none."""
+    try:
+        plain = _PLAIN.decode(body).usage
+    except _NOT_JSON:
+        return _read_usage_at_length(body)
+    return Usage(
+        input=plain.prompt_tokens,
+        output=max(plain.completion_tokens, plain.total_tokens - plain.prompt_tokens),
+        cache_read=plain.prompt_tokens_details.cached_tokens or 0,
+        cache_write=plain.prompt_tokens_details.cache_write_tokens or 0,
+        reasoning=plain.completion_tokens_details.reasoning_tokens or 0,
+    )
+
+
+def _read_usage_at_length(body: bytes) -> Usage | None:
     try:
         return usage_from(_REPLY.decode(body).usage)
     except _NOT_JSON:
