@@ -1,7 +1,9 @@
 """uvicorn's HTTP protocol, with an end to the head of a request, and one write for the head and body of an answer.
 
-Whoever sends a head has not said who they are yet, so it is not kept for ever; and a target that names a host is
-obeyed (RFC 9112, section 3.2.2), so that what is judged as the Host is where the request was meant to go.
+Whoever sends a head has not said who they are yet, so neither its size nor its time is without end; and a target that
+names a host is obeyed (RFC 9112, section 3.2.2), so that what is judged as the Host is where the request was meant to
+go. An offer to go on in HTTP/2 (`Upgrade: h2c`, which Java's own client makes with every first request) is declined by
+not hearing it: the parser would take the body that follows for the new protocol.
 
 uvicorn writes the head of an answer and its body one after the other, and uvloop hands each to the kernel at once. A
 write is the most expensive thing a relay does (docs/decisions/0004), so the two are joined.
@@ -10,6 +12,7 @@ write is the most expensive thing a relay does (docs/decisions/0004), so the two
 from __future__ import annotations
 
 import asyncio
+import re
 from typing import Any, Final, cast
 
 import httptools
@@ -20,6 +23,8 @@ __all__ = ["OneWriteProtocol"]
 
 #: What a head may be before it is whole: as much as one read of the loop brings at most.
 _HEAD_LIMIT: Final = 1 << 18
+_HEAD_SECONDS: Final = 30.0
+_H2C: Final = re.compile(rb"\r\nupgrade:[ \t]*h2c[ \t]*(?=\r\n)", re.IGNORECASE)
 _TOO_LONG: Final = (
     b"HTTP/1.1 431 Request Header Fields Too Large\r\n"
     b"content-type: text/plain; charset=utf-8\r\ncontent-length: 32\r\nconnection: close\r\n\r\n"
@@ -32,15 +37,25 @@ class OneWriteProtocol(HttpToolsProtocol):
 
     #: bytes of a head whose end is not here yet; None outside of one
     _head: int | None = None
+    _head_timer: asyncio.TimerHandle | None = None
+    _in_body = False
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # uvicorn narrows it
         self._holder = _HeadHolder(transport, asyncio.get_running_loop())
         super().connection_made(cast("asyncio.Transport", self._holder))
 
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._end_of_head()
+        super().connection_lost(exc)
+
     def data_received(self, data: bytes) -> None:
+        if not self._in_body and b"h2c" in data:
+            data = _H2C.sub(b"\r\nx-declined-upgrade: h2c", data, count=1)
         super().data_received(data)
         if self._head is not None:
             self._head += len(data)
+            if self._head_timer is None:
+                self._head_timer = self.loop.call_later(_HEAD_SECONDS, self.transport.close)
             if self._head > _HEAD_LIMIT and not self.transport.is_closing():
                 # None before the first request, whatever uvicorn's annotation says
                 if self.cycle is None or self.cycle.response_complete:  # type: ignore[redundant-expr]
@@ -52,11 +67,22 @@ class OneWriteProtocol(HttpToolsProtocol):
         super().on_message_begin()
 
     def on_headers_complete(self) -> None:
-        self._head = None
+        self._end_of_head()
+        self._in_body = True
         self._holder.hold = True
         if self.url[:1] != b"/":
             self._obey(self.url)
         super().on_headers_complete()
+
+    def on_message_complete(self) -> None:
+        self._in_body = False
+        super().on_message_complete()
+
+    def _end_of_head(self) -> None:
+        self._head = None
+        if self._head_timer is not None:
+            self._head_timer.cancel()
+            self._head_timer = None
 
     def _obey(self, url: bytes) -> None:
         target = httptools.parse_url(url)
