@@ -102,3 +102,13 @@ prepare() {
     install_into_venv --no-deps --no-build-isolation --editable "$root"
     printf '%s\n' "$print" >"$venv/.installed-$kind"
 }
+
+# A browser for the tests of the pages, where this user may install one; elsewhere those tests skip and say so.
+prepare_browser() {
+    if [ -n "${CHROMIUM:-}" ] || command -v chromium >/dev/null 2>&1; then return 0; fi
+    if [ "$(id -u)" -ne 0 ] || ! command -v apt-get >/dev/null 2>&1; then return 0; fi
+    say "Installing chromium for the tests of the pages …"
+    apt-get update -qq >/dev/null &&
+        DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends chromium >/dev/null 2>&1 ||
+        say "chromium could not be installed; the tests that need it are skipped"
+}
