@@ -151,6 +151,9 @@ def test_a_request_is_read_or_refused_and_what_is_read_can_be_written(body):
 # ---------------------------------------------------------------------------------------------- usage
 
 
+COUNTED = {"prompt_tokens": 10, "completion_tokens": 2, "total_tokens": 12}
+
+
 @pytest.mark.parametrize(
     ("usage", "expected"),
     [
@@ -166,6 +169,28 @@ def test_a_request_is_read_or_refused_and_what_is_read_can_be_written(body):
         ),
         ({"prompt_tokens": 10, "completion_tokens": 2, "prompt_cache_hit_tokens": 8}, Usage(10, 2, cache_read=8)),
         ({"prompt_tokens": 10, "completion_tokens": 2, "cached_tokens": 8}, Usage(10, 2, cache_read=8)),
+        (
+            {**COUNTED, "prompt_tokens_details": {}, "completion_tokens_details": {}, "prompt_cache_hit_tokens": 8},
+            Usage(10, 2, cache_read=8),
+        ),
+        (
+            {
+                **COUNTED,
+                "prompt_tokens_details": {"cached_tokens": None},
+                "completion_tokens_details": {"reasoning_tokens": None},
+                "cached_tokens": 8,
+                "reasoning_tokens": 1,
+            },
+            Usage(10, 2, cache_read=8, reasoning=1),
+        ),
+        (
+            {
+                **COUNTED,
+                "prompt_tokens_details": {"cached_tokens": 6, "cache_write_tokens": 3},
+                "completion_tokens_details": {"reasoning_tokens": 1},
+            },
+            Usage(10, 2, cache_read=6, cache_write=3, reasoning=1),
+        ),
         ({"prompt_tokens": 3.0, "completion_tokens": 4.0}, Usage(3, 4)),
         ({"prompt_tokens": 3, "completion_tokens": None, "prompt_tokens_details": None}, Usage(3)),
         ({"prompt_tokens": 3, "total_tokens": 3}, Usage(3)),

@@ -16,7 +16,7 @@ import msgspec
 from ..errors import InvalidRequest
 from .envelope import Envelope, first_byte, is_null, read_envelope, read_model, read_text, type_of
 from .events import ErrorBody, Usage
-from .openai_chat import read_usage
+from .openai_chat import read_any_usage as read_usage
 from .openai_error import read_error, write_error
 
 __all__ = [

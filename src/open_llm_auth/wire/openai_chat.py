@@ -22,6 +22,7 @@ __all__ = [
     "ErrorBody",
     "StreamRelay",
     "Usage",
+    "read_any_usage",
     "read_error",
     "read_request",
     "read_usage",
@@ -178,16 +179,17 @@ _Tokens = Annotated[int, msgspec.Meta(ge=0, le=_COUNT_LIMIT)]
 
 
 class _PlainPrompt(msgspec.Struct):
-    cached_tokens: _Tokens | None = None
-    cache_write_tokens: _Tokens | None = None
+    cached_tokens: _Tokens
+    cache_write_tokens: _Tokens = 0
 
 
 class _PlainCompletion(msgspec.Struct):
-    reasoning_tokens: _Tokens | None = None
+    reasoning_tokens: _Tokens
 
 
 class _PlainUsage(msgspec.Struct):
-    """Usage as OpenAI documents it. Whoever does otherwise is read the long way."""
+    """Usage as OpenAI documents it. Whoever does otherwise, or leaves one out, is read the long way: such a count may
+    stand elsewhere."""
 
     prompt_tokens: _Tokens
     completion_tokens: _Tokens
@@ -208,17 +210,18 @@ def read_usage(body: bytes) -> Usage | None:
     try:
         plain = _PLAIN.decode(body).usage
     except _NOT_JSON:
-        return _read_usage_at_length(body)
+        return read_any_usage(body)
     return Usage(
         input=plain.prompt_tokens,
         output=max(plain.completion_tokens, plain.total_tokens - plain.prompt_tokens),
-        cache_read=plain.prompt_tokens_details.cached_tokens or 0,
-        cache_write=plain.prompt_tokens_details.cache_write_tokens or 0,
-        reasoning=plain.completion_tokens_details.reasoning_tokens or 0,
+        cache_read=plain.prompt_tokens_details.cached_tokens,
+        cache_write=plain.prompt_tokens_details.cache_write_tokens,
+        reasoning=plain.completion_tokens_details.reasoning_tokens,
     )
 
 
-def _read_usage_at_length(body: bytes) -> Usage | None:
+def read_any_usage(body: bytes) -> Usage | None:
+    """As `read_usage`, for answers that seldom state what OpenAI's chat completions do: a try less."""
     try:
         return usage_from(_REPLY.decode(body).usage)
     except _NOT_JSON:
