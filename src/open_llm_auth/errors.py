@@ -6,6 +6,7 @@ GatewayError
 │   ├── RouteNotFound               404 not_found
 │   ├── MethodNotAllowed            405 method_not_allowed
 │   ├── BodyTooLarge                413 request_too_large
+│   ├── HeadTooLarge                431 request_head_too_large
 │   ├── UnsupportedEncoding         415 unsupported_content_encoding
 │   ├── ProviderNotFound            404 provider_not_found
 │   ├── ModelNotFound               404 model_not_found
@@ -51,6 +52,7 @@ __all__ = [
     "ConfigUnavailable",
     "EgressBlocked",
     "GatewayError",
+    "HeadTooLarge",
     "HostNotAllowed",
     "InsufficientScope",
     "InternalError",
@@ -132,6 +134,11 @@ class MethodNotAllowed(CallerError):
 class BodyTooLarge(CallerError):
     code = "request_too_large"
     status = 413
+
+
+class HeadTooLarge(CallerError):
+    code = "request_head_too_large"
+    status = 431
 
 
 class UnsupportedEncoding(CallerError):

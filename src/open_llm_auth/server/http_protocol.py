@@ -5,6 +5,8 @@ names a host is obeyed (RFC 9112, section 3.2.2), so that what is judged as the 
 go. An offer to go on in HTTP/2 (`Upgrade: h2c`, which Java's own client makes with every first request) is declined by
 not hearing it: the parser would take the body that follows for the new protocol.
 
+What is no HTTP never reaches the application, so it is refused here, in the form and with the ids of any other error.
+
 uvicorn writes the head of an answer and its body one after the other, and uvloop hands each to the kernel at once. A
 write is the most expensive thing a relay does (docs/decisions/0004), so the two are joined.
 """
@@ -13,10 +15,14 @@ from __future__ import annotations
 
 import asyncio
 import re
+import secrets
 from typing import Any, Final, cast
 
 import httptools
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
+
+from ..errors import GatewayError, HeadTooLarge, InvalidRequest
+from .errors import write_error
 
 __all__ = ["OneWriteProtocol"]
 
@@ -25,11 +31,6 @@ __all__ = ["OneWriteProtocol"]
 _HEAD_LIMIT: Final = 1 << 18
 _HEAD_SECONDS: Final = 30.0
 _H2C: Final = re.compile(rb"\r\nupgrade:[ \t]*h2c[ \t]*(?=\r\n)", re.IGNORECASE)
-_TOO_LONG: Final = (
-    b"HTTP/1.1 431 Request Header Fields Too Large\r\n"
-    b"content-type: text/plain; charset=utf-8\r\ncontent-length: 32\r\nconnection: close\r\n\r\n"
-    b"The head of the request is long."
-)
 
 
 class OneWriteProtocol(HttpToolsProtocol):
@@ -57,10 +58,31 @@ class OneWriteProtocol(HttpToolsProtocol):
             if self._head_timer is None:
                 self._head_timer = self.loop.call_later(_HEAD_SECONDS, self.transport.close)
             if self._head > _HEAD_LIMIT and not self.transport.is_closing():
-                # None before the first request, whatever uvicorn's annotation says
-                if self.cycle is None or self.cycle.response_complete:  # type: ignore[redundant-expr]
-                    self.transport.write(_TOO_LONG)
-                self.transport.close()
+                self._refuse(HeadTooLarge(f"The head of the request is longer than {_HEAD_LIMIT} bytes. Send less."))
+
+    def send_400_response(self, msg: str) -> None:
+        self._refuse(InvalidRequest(f"{msg} Its head, or the framing of its body, is not what HTTP/1.1 allows."))
+
+    def _unsupported_upgrade_warning(self) -> None:
+        """Nothing: a client can provoke it at will, and the operator can do nothing about it."""
+
+    def _refuse(self, error: GatewayError) -> None:
+        """Answer and close; close alone where the answer would stand in the middle of another."""
+        call_id = secrets.token_hex(12).encode()
+        self.logger.warning("call_%s was answered %d %s", call_id.decode(), error.status, error.code)
+        # None before the first request, whatever uvicorn's annotation says
+        cycle = cast("RequestResponseCycle | None", self.cycle)
+        if cycle is None or cycle.response_complete or not (cycle.response_started or self.pipeline):
+            body = write_error("openai", error, "")
+            self.transport.write(
+                b"%bcontent-type: application/json\r\ncontent-length: %d\r\nx-request-id: req_%b\r\n"
+                b"x-gateway-call-id: call_%b\r\nconnection: close\r\n\r\n%b"
+                % (STATUS_LINE[error.status], len(body), call_id, call_id, body)
+            )
+            if cycle is not None:
+                # What it would answer is no longer awaited.
+                cycle.disconnected = True
+        self.transport.close()
 
     def on_message_begin(self) -> None:
         self._head = 0
