@@ -445,13 +445,6 @@ def test_a_finish_without_content_does_not_commit_but_ends_well():
     assert out == ROLE + STOP + DONE
 
 
-def test_events_are_counted_alike_for_every_split(chop):
-    for stream in (ROLE + HI + b": ping\n\n" + THERE + STOP + DONE, (HI + HI + STOP + DONE).replace(b"\n", b"\r\n")):
-        relay, _ = relayed(chop(stream))
-        whole, _ = relayed([stream])
-        assert relay.events == whole.events == stream.replace(b"\r", b"").count(b"\n\n")
-
-
 def test_events_arrive_as_soon_as_they_are_complete():
     relay = StreamRelay(hide_usage=True)
     relay.feed(HI)

@@ -137,20 +137,6 @@ class HttpTransport:
         connection = await self._acquire(route, request.timeouts.connect)
         return await self._exchange(connection, route, request, head)
 
-    async def judge(self, provider: str, endpoint: Endpoint) -> Verdict:
-        """What would be said of this destination now, its addresses included if `resolve_dns` is on.
-
-        Raises:
-            UpstreamUnreachable: the name gives no address; `details.reason` is a `dns_…` one of SPEC §6.
-        """
-        rules = self._rules()
-        verdict = check_endpoint(rules, provider, endpoint)
-        if not verdict.allowed or not rules.resolve_dns or literal_address(endpoint.host) is not None:
-            return verdict
-        addresses = await self._resolve(Peer(provider, endpoint), endpoint.host)
-        verdicts = [check_address(rules, provider, endpoint, ip, resolved=True) for ip in addresses]
-        return next((v for v in verdicts if v.allowed), verdicts[0]) if verdict.reason is None else verdict
-
     # --- one exchange ---
 
     async def _exchange(self, connection: Connection, route: _Route, request: Outbound, head: bytes) -> HttpReply:

@@ -327,8 +327,7 @@ class StreamRelay:
     mentions usage, an error or an end, events are looked into; the rest costs a few byte searches.
 
     `committed`: text, reasoning, a tool call, a refusal or audio has come. `done`: the end mark has come.
-    `failure`: the provider reported an error; nothing after it goes on. `events`: blocks that a blank line ended.
-    `choices` is the `n` of the request.
+    `failure`: the provider reported an error; nothing after it goes on. `choices` is the `n` of the request.
     """
 
     __slots__ = (
@@ -340,7 +339,6 @@ class StreamRelay:
         "_splitter",
         "committed",
         "done",
-        "events",
         "failure",
         "usage",
     )
@@ -354,7 +352,6 @@ class StreamRelay:
         self._finished: set[object] = set()
         self.committed = False
         self.done = False
-        self.events = 0
         self.failure: ErrorBody | None = None
         self.usage: Usage | None = None
 
@@ -367,13 +364,11 @@ class StreamRelay:
         if self.done or self.failure is not None:
             return b""
         if self.committed and self._choices == 1 and not self._splitter.pending and _is_plain_event(chunk):
-            self.events += 1
             return chunk
         block = self._splitter.feed(chunk)
         if not block:
             return block
         if self.committed and self._choices == 1 and _is_plain(block):
-            self.events += sse.count_events(block)
             return block
         return self._inspect(block)
 
@@ -400,7 +395,6 @@ class StreamRelay:
     def _inspect(self, block: bytes) -> bytes:
         kept = []
         for event in sse.split_events(block):
-            self.events += sse.count_events(event)
             if self._keeps(event):
                 kept.append(event)
             if self.done or self.failure is not None:

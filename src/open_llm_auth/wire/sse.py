@@ -8,7 +8,7 @@ from typing import Final
 
 from ..errors import UpstreamInvalidResponse
 
-__all__ = ["DONE", "ENDS", "EventSplitter", "comment", "count_events", "data_of", "event", "name_of", "split_events"]
+__all__ = ["DONE", "ENDS", "EventSplitter", "data_of", "event", "name_of", "split_events"]
 
 #: How OpenAI's dialects say that a stream is whole.
 DONE: Final = b"data: [DONE]\n\n"
@@ -30,24 +30,12 @@ def event(data: bytes, name: str | None = None) -> bytes:
     return b"%bdata: %b\n\n" % (head, data)
 
 
-def comment(text: str = "") -> bytes:
-    """A line that readers ignore: it keeps a quiet connection alive."""
-    return f": {text}\n\n".encode()
-
-
 def split_events(block: bytes) -> list[bytes]:
     """The events of a block, each with the blank line that ends it; what follows the last one comes last."""
     if not block:
         return []
     cuts = [0, *(match.end() for match in _CUT.finditer(block)), len(block)]
     return [block[start:end] for start, end in pairwise(cuts) if start < end]
-
-
-def count_events(block: bytes) -> int:
-    """How many events end in a block."""
-    if b"\r" not in block:
-        return block.count(b"\n\n")
-    return len(_CUT.findall(block))
 
 
 def data_of(event: bytes) -> bytes | None:
