@@ -407,3 +407,5 @@ class Fault:
     error: GatewayError
     status: int | None = None
     retry_after: float | None = None
+    #: a 400 or 422 whose body names the field that asks for usage (SPEC §11)
+    names_stream_options: bool = False

@@ -128,9 +128,14 @@ def test_a_denied_model_rests_alone() -> None:
     assert rest_after("denied", model="other") is None
 
 
-@pytest.mark.parametrize("kind", ["server", "unreachable", "timeout", "invalid", "rejected", "overloaded"])
+@pytest.mark.parametrize("kind", ["server", "unreachable", "invalid", "rejected", "overloaded"])
 def test_what_is_not_the_credentials_fault_cools_nothing(kind: FaultKind) -> None:
     assert rest_after(kind) is None
+
+
+def test_a_time_out_rests_its_model_for_a_minute() -> None:
+    assert rest_after("timeout") == MINUTE
+    assert rest_after("timeout", model="other") is None
 
 
 def test_a_stated_overload_is_kept_for_a_minute_at_most() -> None:

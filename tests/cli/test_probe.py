@@ -38,11 +38,11 @@ async def test_a_server_that_lists_models_is_found(transport):
     assert server.requests[0].key is None
 
 
-async def test_a_server_that_wants_a_key_is_found_where_the_row_has_one(transport):
+async def test_a_server_that_wants_a_key_is_found_where_the_row_can_send_one(transport):
+    keyless = replace(at("ollama", "http://127.0.0.1:1/v1"), auth_header=False)
     with FakeProvider(keys=("k",)) as server:
-        found = await find_local_servers(
-            [at("litellm", server.base_url), at("ollama", server.base_url)], transport, RULES
-        )
+        rows = [at("litellm", server.base_url), replace(keyless, endpoint=parse_endpoint(server.base_url))]
+        found = await find_local_servers(rows, transport, RULES)
     assert [(each.provider.id, each.models) for each in found] == [("litellm", None)]
 
 

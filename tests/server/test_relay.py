@@ -341,6 +341,86 @@ def test_an_error_told_with_status_200_moves_on(start, alpha):
     assert ask(gateway).headers["x-gateway-profile"] == "alpha:two"
 
 
+@pytest.mark.parametrize("behaviour", ["silent", "hangs_mid_body"])
+def test_a_time_out_moves_on_like_any_trouble_before_the_commit_point(start, alpha, behaviour):
+    gateway = start(server={"requestTimeoutSeconds": 1})
+    alpha.when(behaviour, key=FIRST)
+    answer = ask(gateway)
+    assert (answer.status_code, answer.headers["x-gateway-profile"]) == (200, "alpha:two")
+    alpha.exchanges.clear()
+    assert ask(gateway).headers["x-gateway-profile"] == "alpha:two"
+    assert [call.request.key for call in alpha.calls] == [SECOND], "nobody waits for the silent one again so soon"
+
+
+def test_a_plain_answer_is_whole_within_the_time_limit_or_not_at_all(start, alpha):
+    gateway = start(server={"requestTimeoutSeconds": 1}, providerFallback={"enabled": False})
+    alpha.behaviour = BEHAVIOURS["hangs_mid_body"]
+    began = time.monotonic()
+    answer = ask(gateway)
+    assert (answer.status_code, answer.json()["error"]["code"]) == (504, "upstream_timeout")
+    assert time.monotonic() - began < 4
+
+
+def test_an_error_that_stands_in_a_choice_of_a_plain_answer_moves_on(start, alpha):
+    gateway = start()
+    choice = {"index": 0, "message": {"content": ""}, "finish_reason": "error", "error": {"message": "x", "code": 502}}
+    alpha.when(replace(BEHAVIOURS["documented"], body={"object": "chat.completion", "choices": [choice]}), key=FIRST)
+    answer = ask(gateway, {**CHAT, "stream": True})
+    assert answer.headers["x-gateway-profile"] == "alpha:two"
+    assert events(answer)[-1] == "[DONE]"
+
+
+def test_a_rate_limit_told_after_two_seconds_is_remembered_too(start, alpha):
+    gateway = start()
+    limit = {"error": {"message": "slow down", "type": "requests", "code": 429}}
+    late = replace(BEHAVIOURS["error_first"], pace=2.4, trouble="error_event", after_events=1, error=limit)
+    alpha.when(late, key=FIRST)
+    answer = ask(gateway, {**CHAT, "stream": True})
+    if "error" in events(answer)[-1]:
+        assert answer.headers["x-gateway-profile"] == "alpha:one"
+        assert ask(gateway).headers["x-gateway-profile"] == "alpha:two"
+    else:
+        assert answer.headers["x-gateway-profile"] == "alpha:two", "it came before the stream was shown"
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"object": "error", "message": {"detail": [{"loc": ["body", "stream_options"], "msg": "Extra inputs"}]}},
+        b"Unrecognized request argument supplied: stream_options",
+    ],
+)
+def test_every_shape_of_a_refusal_of_stream_options_is_understood(start, alpha, body):
+    gateway = start()
+    alpha.next(replace(BEHAVIOURS["documented"], status=422, body=body))
+    assert ask(gateway, {**CHAT, "stream": True}).status_code == 200
+    assert ["stream_options" in call.request.json() for call in alpha.calls] == [True, False]
+
+
+def test_an_error_event_is_not_given_a_status_the_provider_never_sent(start, alpha):
+    gateway = start(providerFallback={"enabled": False})
+    alpha.behaviour = BEHAVIOURS["error_first"]
+    assert ask(gateway, {**CHAT, "stream": True}).json()["error"]["details"]["upstreamStatus"] == 200
+
+
+def test_the_end_mark_ends_the_answer_though_the_provider_lingers(start, alpha):
+    gateway = start()
+    alpha.behaviour = replace(
+        BEHAVIOURS["documented"], trouble="hang", after_events=len(BEHAVIOURS["documented"].text) + 4
+    )
+    began = time.monotonic()
+    answer = ask(gateway, {**CHAT, "stream": True, "stream_options": {"include_usage": True}})
+    assert events(answer)[-1] == "[DONE]"
+    assert time.monotonic() - began < 2
+
+
+def test_a_stream_that_says_nothing_at_length_is_not_kept_in_memory(start, alpha):
+    gateway = start()
+    alpha.behaviour = replace(BEHAVIOURS["documented"], text=("",) * 4_000 + ("word",))
+    answer = ask(gateway, {**CHAT, "stream": True})
+    assert text_of(events(answer)) == "word"
+
+
 def test_the_demo_provider_answers_while_there_is_nothing_else(make_gateway, client_token):
     gateway = make_gateway({"authorization": {"tokens": {"ci": {"token": client_token, "scopes": ["read", "write"]}}}})
     answer = ask(gateway, {"messages": [{"role": "user", "content": "hello"}]})

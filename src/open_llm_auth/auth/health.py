@@ -38,7 +38,8 @@ class _Rule:
 
 _COOL_DOWN: Final = (_MINUTE, 5 * _MINUTE, 25 * _MINUTE, _HOUR)
 
-#: Kinds that are absent say nothing about the credential: `server`, `invalid`, `unreachable`, `timeout`, `rejected`.
+#: Kinds that are absent say nothing about the credential: `server`, `invalid`, `unreachable`, `rejected`. A time-out
+#: says little, but somebody has waited for it, and the next caller need not while another credential answers.
 _RULES: Final[Mapping[FaultKind, _Rule]] = MappingProxyType(
     {
         "auth": _Rule("credential", (inf,), longest=0.0),
@@ -46,6 +47,7 @@ _RULES: Final[Mapping[FaultKind, _Rule]] = MappingProxyType(
         "rate_limit": _Rule("model", _COOL_DOWN),
         "denied": _Rule("model", _COOL_DOWN),
         "overloaded": _Rule("model", longest=_LONGEST_OVERLOAD),
+        "timeout": _Rule("model", (_MINUTE,), longest=_LONGEST_OVERLOAD),
     }
 )
 

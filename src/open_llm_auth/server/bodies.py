@@ -14,8 +14,6 @@ from .asgi import Disconnected, Receive
 
 __all__ = ["read_body"]
 
-#: Above this a decompression is long enough to be felt by other calls, so it leaves the loop.
-_INLINE_BYTES: Final = 65_536
 #: No encoder needs more by default, and a frame may ask its decoder for gigabytes.
 _ZSTD_WINDOW: Final = 1 << 27
 #: The decoder has no output limit of its own; this much input gives at most some 32 MB before the limit is looked at.
@@ -38,8 +36,7 @@ async def read_body(headers: Mapping[bytes, bytes], receive: Receive, limit: int
     body = await _gather(receive, limit)
     if decode is None:
         return body
-    if len(body) <= _INLINE_BYTES:
-        return decode(body, limit)
+    # Beside the loop, because some kilobytes can stand for the whole limit.
     return await asyncio.to_thread(decode, body, limit)
 
 

@@ -33,18 +33,18 @@ class Hiding:
         key = b"" if credential.secret is None else credential.secret.reveal().strip().encode()
         if all(_AMOUNT.fullmatch(value) and not (key and key in value) for _, value in stated):
             return stated
-        hide = self.scrubber(snapshot)
+        hide = self.scrubber(snapshot, credential)
         return tuple(field for field in stated if _is_clean(b": ".join(field).decode("latin-1"), hide))
 
     def clean(self, error: GatewayError, hide: Scrubber) -> None:
         """Drop the header fields of `error` that hold a secret."""
         error.headers = tuple(field for field in error.headers if _is_clean(": ".join(field), hide))
 
-    def scrubber(self, snapshot: Snapshot) -> Scrubber:
-        """Every secret this snapshot can reach. Errors only, so nothing is kept."""
+    def scrubber(self, snapshot: Snapshot, credential: Credential) -> Scrubber:
+        """Every secret this snapshot can reach, and the one that was sent, which may have been replaced meanwhile."""
         keys = [ref for profile in snapshot.profiles.values() for ref in (profile.secret, profile.refresh)]
         fields: list[SecretRef] = []
-        texts: list[str] = []
+        texts = [] if credential.secret is None else [credential.secret.reveal()]
         for provider in snapshot.providers.values():
             keys.append(provider.api_key)
             fields += [ref for _, ref in provider.headers]

@@ -7,8 +7,6 @@ from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Final
 
-import msgspec
-
 from ..auth.health import HealthTable
 from ..auth.manager import ProviderManager
 from ..errors import (
@@ -39,7 +37,7 @@ from ..values import (
     Snapshot,
     Timeouts,
 )
-from ..wire import embeddings, openai_chat
+from ..wire import embeddings, openai_chat, openai_error
 from ..wire.events import Usage
 from .headers import gateway_headers, resolve_headers
 from .hiding import Hiding
@@ -49,6 +47,11 @@ __all__ = ["Answer", "Relay"]
 
 #: A stream's head is held for its first content at most this long (SPEC §5, commit point).
 _COMMIT_SECONDS: Final = 2.0
+#: and no more of it than this
+_HELD_BYTES: Final = 1 << 18
+#: an answer from this size on is worked on beside the loop
+_LARGE_BYTES: Final = 1 << 18
+_CONNECT_SECONDS: Final = 10.0
 _DRAIN_SECONDS: Final = 0.2
 _ERROR_BYTES: Final = 1 << 20
 _REPLY_BYTES: Final = 256 << 20
@@ -73,11 +76,17 @@ class Answer:
     usage: Usage | None = None
     failed: GatewayError | None = None
     reply: Reply | None = None
+    #: whether content has come: a stream that is shown because its time was up may still fail in any way
+    committed: bool = True
+    #: what comes after the end mark of a stream, which is read so that its connection can be used again
+    leftover: AsyncIterator[bytes] | None = None
 
     async def aclose(self) -> None:
         """Drop the upstream at once if it is still sending. May be called twice."""
         if self.stream is not None:
             await self.stream.aclose()
+        if self.leftover is not None:
+            await _drain(self.leftover)
         if self.reply is not None:
             await self.reply.aclose()
 
@@ -152,15 +161,15 @@ class Relay:
         """
         snapshot = self._config.current()
         plan = self.plan(snapshot, call)
-        deadline = self._clock.monotonic() + snapshot.server.request_timeout_seconds
         told: GatewayError | None = None
         for number, attempt in enumerate(plan.attempts, 1):
             if on_attempt is not None:
                 on_attempt(attempt, number)
-            outcome = await self._try(snapshot, call, attempt, deadline)
+            outcome = await self._try(snapshot, call, attempt)
             now = self._clock.monotonic()
             if isinstance(outcome, Answer):
-                self._health.succeeded(attempt.credential, attempt.model, now)
+                if outcome.committed:
+                    self._health.succeeded(attempt.credential, attempt.model, now)
                 outcome.attempts = number
                 outcome.headers = (*gateway_headers(attempt, number), *outcome.headers)
                 return outcome
@@ -170,38 +179,43 @@ class Relay:
             if told is None or not isinstance(error, EgressBlocked):
                 told = error
                 told.headers += tuple((n.decode(), v.decode("latin-1")) for n, v in gateway_headers(attempt, number))
-            if number == len(plan.attempts) or now >= deadline or not moves_on(outcome, snapshot.fallback):
+            if number == len(plan.attempts) or not moves_on(outcome, snapshot.fallback):
                 raise told
         raise AssertionError("a plan is never empty")
 
-    async def _try(self, snapshot: Snapshot, call: Call, attempt: Attempt, deadline: float) -> Answer | Fault:
+    async def _try(self, snapshot: Snapshot, call: Call, attempt: Attempt) -> Answer | Fault:
         kind = self._kinds[attempt.provider.api]
         name = attempt.provider.id
         refuses_usage = name in self._without_usage
-        outcome = await self._send(snapshot, kind, call, attempt, deadline, refuses_usage)
-        if call.stream and not refuses_usage and isinstance(outcome, Fault) and _is_about_usage(outcome):
-            outcome = await self._send(snapshot, kind, call, attempt, deadline, refuses_usage=True)
+        outcome = await self._send(snapshot, kind, call, attempt, refuses_usage)
+        if call.stream and not refuses_usage and isinstance(outcome, Fault) and outcome.names_stream_options:
+            outcome = await self._send(snapshot, kind, call, attempt, refuses_usage=True)
             if isinstance(outcome, Answer):
                 self._without_usage.add(name)
         return outcome
 
     async def _send(
-        self, snapshot: Snapshot, kind: UpstreamKind, call: Call, attempt: Attempt, deadline: float, refuses_usage: bool
+        self, snapshot: Snapshot, kind: UpstreamKind, call: Call, attempt: Attempt, refuses_usage: bool
     ) -> Answer | Fault:
         body = _write_body(call, attempt, refuses_usage)
+        patience = snapshot.server.request_timeout_seconds
+        deadline = asyncio.get_running_loop().time() + patience
         try:
             if kind.answer is not None:
                 reply: Reply = LocalReply(kind.answer(call.operation, body, call.stream))
             else:
-                reply = await self._transport.send(self._outbound(kind, call, attempt, body, deadline))
+                reply = await self._transport.send(self._outbound(kind, call, attempt, body, patience))
         except (UpstreamError, EgressBlocked, SecretUnavailable) as error:
             return _fault(error)
         handed_over = False
         try:
-            outcome = await self._receive(snapshot, kind, call, attempt, reply)
+            async with asyncio.timeout_at(deadline):
+                outcome = await self._receive(snapshot, kind, call, attempt, reply)
             handed_over = isinstance(outcome, Answer) and outcome.stream is not None
         except UpstreamError as error:
             outcome = _fault(error)
+        except TimeoutError:
+            outcome = _fault(_too_slow(attempt.provider.id, patience))
         finally:
             if not handed_over:
                 await reply.aclose()
@@ -213,7 +227,9 @@ class Relay:
         provider = attempt.provider.id
         if reply.status >= 400:
             body = await reply.read(_ERROR_BYTES)
-            return self._read_error(snapshot, kind, provider, reply.status, reply.headers, body)
+            fault = self._read_error(snapshot, kind, attempt, reply.status, reply.headers, body)
+            about_usage = reply.status in (400, 422) and b"stream_options" in body
+            return replace(fault, names_stream_options=True) if about_usage else fault
         if not 200 <= reply.status < 300:
             raise UpstreamInvalidResponse(
                 f"Upstream provider {provider!r} answered HTTP {reply.status}; redirects are never followed. "
@@ -236,7 +252,7 @@ class Relay:
         if failure is not None:
             return failure
         if call.operation == "embeddings":
-            body = embeddings.adapt_reply(body, embeddings.asked_encoding(call.envelope))
+            body = await _adapted(body, embeddings.asked_encoding(call.envelope))
             usage = embeddings.read_usage(body)
         else:
             usage = openai_chat.read_usage(body)
@@ -266,7 +282,9 @@ class Relay:
         error = openai_chat.read_error(body)
         if error is None or b'"choices"' in body or b'"data"' in body:
             return None
-        return self._read_error(snapshot, kind, attempt.provider.id, _status_in(error.code), reply.headers, body)
+        fault = self._read_error(snapshot, kind, attempt, _status_in(error.code), reply.headers, body)
+        fault.error.details["upstreamStatus"] = reply.status
+        return fault
 
     async def _streamed_from_plain(
         self, snapshot: Snapshot, kind: UpstreamKind, call: Call, attempt: Attempt, reply: Reply
@@ -275,7 +293,10 @@ class Relay:
         plain = await self._plain(snapshot, kind, call, attempt, reply)
         if isinstance(plain, Answer) and plain.body is not None:
             relay = openai_chat.StreamRelay(hide_usage=not call.wants_usage, choices=call.choices)
-            plain.stream = _once(relay.feed(openai_chat.stream_from_reply(plain.body)))
+            told = relay.feed(openai_chat.stream_from_reply(plain.body))
+            if relay.failure is not None:
+                return self._stream_fault(snapshot, attempt, reply.status, relay.failure)
+            plain.stream = _once(told)
             plain.body = None
         return plain
 
@@ -286,10 +307,9 @@ class Relay:
         chunks = reply.chunks()
         held = await _hold(chunks, relay)
         if relay.failure is not None and not relay.committed:
-            return self._stream_fault(snapshot, attempt, relay.failure)
-        answer = Answer(
-            reply.status, self._hiding.rate_limits(snapshot, attempt.credential, reply.headers), attempt, 0, reply=reply
-        )
+            return self._stream_fault(snapshot, attempt, reply.status, relay.failure)
+        limits = self._hiding.rate_limits(snapshot, attempt.credential, reply.headers)
+        answer = Answer(reply.status, limits, attempt, 0, reply=reply, committed=relay.committed or relay.done)
         answer.stream = self._rest(snapshot, answer, held, chunks, relay)
         return answer
 
@@ -311,19 +331,31 @@ class Relay:
                         yield ready
             except StopAsyncIteration:
                 pass  # the provider is through; `end` says whether it should be
-            if relay.failure is not None:
-                raise self._stream_fault(snapshot, answer.attempt, relay.failure).error
-            yield relay.end()
-            if relay.done:
-                await _drain(chunks)
+            if relay.failure is None:
+                yield relay.end()
+                answer.leftover = chunks
         except UpstreamError as error:
-            answer.failed = error
-            yield openai_chat.write_stream_error(error)
+            fault: Fault | None = _fault(error)
+        else:
+            fault = None
+            if relay.failure is not None:
+                fault = self._stream_fault(snapshot, answer.attempt, answer.status, relay.failure)
         finally:
             answer.usage = relay.usage
+        self._settle(answer, fault)
+        if fault is not None:
+            answer.failed = fault.error
+            yield openai_chat.write_stream_error(fault.error)
 
-    def _outbound(self, kind: UpstreamKind, call: Call, attempt: Attempt, body: bytes, deadline: float) -> Outbound:
-        left = max(deadline - self._clock.monotonic(), 0.001)
+    def _settle(self, answer: Answer, fault: Fault | None) -> None:
+        """What the end of a stream says of its credential, where its beginning had not said it yet."""
+        attempt, now = answer.attempt, self._clock.monotonic()
+        if fault is not None:
+            self._health.failed(attempt.credential, attempt.model, fault, now)
+        elif not answer.committed:
+            self._health.succeeded(attempt.credential, attempt.model, now)
+
+    def _outbound(self, kind: UpstreamKind, call: Call, attempt: Attempt, body: bytes, patience: float) -> Outbound:
         provider = attempt.provider
         extra = call.passthrough
         if provider.headers:
@@ -331,9 +363,8 @@ class Relay:
         model = provider.models.get(attempt.model)
         if model is not None and model.headers:
             extra += resolve_headers(model.headers, self._secrets)
-        return kind.prepare(
-            provider, attempt.credential, call.operation, body, extra, Timeouts(first_byte=left), call.stream
-        )
+        timeouts = Timeouts(connect=min(_CONNECT_SECONDS, patience), first_byte=patience)
+        return kind.prepare(provider, attempt.credential, call.operation, body, extra, timeouts, call.stream)
 
     def _forbidden(self, snapshot: Snapshot, attempt: Attempt) -> EgressBlocked | None:
         if self._kinds[attempt.provider.api].answer is not None:
@@ -352,18 +383,20 @@ class Relay:
             return None
         return blocked(attempt.provider.id, endpoint, verdict.reason or "blocked", "resolve")
 
-    def _stream_fault(self, snapshot: Snapshot, attempt: Attempt, failure: openai_chat.ErrorBody) -> Fault:
+    def _stream_fault(self, snapshot: Snapshot, attempt: Attempt, status: int, failure: openai_chat.ErrorBody) -> Fault:
         """An error told as a stream event, with the status it would have had."""
         kind = self._kinds[attempt.provider.api]
-        body = msgspec.json.encode({"error": failure})
-        return self._read_error(snapshot, kind, attempt.provider.id, _status_in(failure.code), (), body)
+        body = openai_error.write_error_body(failure)
+        fault = self._read_error(snapshot, kind, attempt, _status_in(failure.code), (), body)
+        fault.error.details["upstreamStatus"] = status
+        return fault
 
     def _read_error(
-        self, snapshot: Snapshot, kind: UpstreamKind, provider: str, status: int, headers: Headers, body: bytes
+        self, snapshot: Snapshot, kind: UpstreamKind, attempt: Attempt, status: int, headers: Headers, body: bytes
     ) -> Fault:
         """What an error means, with nothing in its words or its headers that only the gateway may know."""
-        hide = self._hiding.scrubber(snapshot)
-        fault = kind.read_error(provider, status, headers, body, hide)
+        hide = self._hiding.scrubber(snapshot, attempt.credential)
+        fault = kind.read_error(attempt.provider.id, status, headers, body, hide)
         self._hiding.clean(fault.error, hide)
         return fault
 
@@ -373,14 +406,14 @@ async def _hold(chunks: AsyncIterator[bytes], relay: openai_chat.StreamRelay) ->
     held = b""
     try:
         async with asyncio.timeout(_COMMIT_SECONDS):
-            while not (relay.committed or relay.done or relay.failure):
+            while not (relay.committed or relay.done or relay.failure or len(held) > _HELD_BYTES):
                 chunk = await anext(chunks, None)
                 if chunk is None:
                     break
                 held += relay.feed(chunk)
     except TimeoutError:
         return held
-    if relay.committed or relay.failure:
+    if relay.committed or relay.failure or len(held) > _HELD_BYTES:
         return held
     return held + relay.end()  # it is over: `end` knows whether that was an answer
 
@@ -393,6 +426,20 @@ async def _drain(chunks: AsyncIterator[bytes]) -> None:
                 pass  # what follows an end mark is nobody's
     except (TimeoutError, UpstreamError):
         return
+
+
+async def _adapted(body: bytes, asked: str | None) -> bytes:
+    if len(body) < _LARGE_BYTES:
+        return embeddings.adapt_reply(body, asked)
+    return await asyncio.to_thread(embeddings.adapt_reply, body, asked)
+
+
+def _too_slow(provider: str, patience: float) -> UpstreamTimeout:
+    return UpstreamTimeout(
+        f"Upstream provider {provider!r} did not finish its answer within {patience:g} seconds "
+        f"(server.requestTimeoutSeconds).",
+        details={"provider": provider, "reason": "total"},
+    )
 
 
 async def _once(body: bytes) -> AsyncGenerator[bytes, None]:
@@ -440,10 +487,6 @@ def _status_in(code: object) -> int:
     """The HTTP status an error body stands for, where its code is one."""
     text = str(code)
     return int(text) if text.isdigit() and 400 <= int(text) <= 599 else 502
-
-
-def _is_about_usage(fault: Fault) -> bool:
-    return fault.status in {400, 422} and "stream_options" in f"{fault.error.message} {fault.error.param}"
 
 
 def _fault(error: GatewayError) -> Fault:
