@@ -33,6 +33,12 @@ def test_a_list_is_read_whatever_its_shape(body, expected):
     assert read_models(json.dumps(body).encode()) == tuple(ListedModel(*row) for row in expected)
 
 
+@pytest.mark.parametrize("broken", [rb"\ud800", rb"a\udc00b", b"\xff", b"caf\xe9"])
+def test_an_id_that_is_no_text_costs_its_row_and_no_other(broken):
+    body = b'{"data": [{"id": "a"}, {"id": "%b"}, {"id": "b", "owned_by": "%b"}]}' % (broken, broken)
+    assert read_models(body) == (ListedModel("a"), ListedModel("b"))
+
+
 @pytest.mark.parametrize("body", [b"", b"null", b"{}", b'{"data": 1}', b'"x"', b"<html>", b"[" * 100_000, b"\xff"])
 def test_what_is_no_list_is_refused(body):
     with pytest.raises(UpstreamInvalidResponse):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -41,16 +42,25 @@ def read_models(body: bytes) -> tuple[ListedModel, ...]:
     Raises:
         UpstreamInvalidResponse: the body is not a list of models.
     """
-    try:
-        value = _ANY.decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise UpstreamInvalidResponse("The provider's list of models is not JSON.") from error
     found: dict[str, ListedModel] = {}
-    for row in _rows(value):
+    for row in _rows(_decode(body)):
         model = _read_row(row)
         if model is not None and len(found) < _LIMIT:
             found.setdefault(model.id, model)
     return tuple(found.values())
+
+
+def _decode(body: bytes) -> object:
+    try:
+        return _ANY.decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        pass
+    # Half of a surrogate pair or a stray byte spoils the row it is in, and not the others: this reader lets both
+    # through, as characters that do not print.
+    try:
+        return json.loads(body.decode("utf-8", "surrogateescape"))
+    except (ValueError, RecursionError) as error:
+        raise UpstreamInvalidResponse("The provider's list of models is not JSON.") from error
 
 
 def _rows(value: object) -> list[Any]:
