@@ -11,6 +11,8 @@ from typing import Any
 
 import pytest
 
+from open_llm_auth.config.document import Document
+from open_llm_auth.config.file import ConfigFile
 from open_llm_auth.config.source import LiveConfig
 from open_llm_auth.errors import ConfigInvalid, ConfigUnavailable, InternalError
 from open_llm_auth.policy.access import digest
@@ -170,6 +172,28 @@ def test_a_second_change_within_one_tick_of_the_clock_is_seen(world: World) -> N
     os.utime(world.path, ns=(found.st_atime_ns, found.st_mtime_ns))
     assert world.live.check() is True
     assert world.live.current().default_model == "a/c"
+
+
+class CountingFile(ConfigFile):
+    """Counts how often it is read."""
+
+    reads = 0
+
+    def read(self) -> Document:
+        self.reads += 1
+        return super().read()
+
+
+def test_a_file_from_the_future_is_not_read_for_ever(world: World) -> None:
+    world.write({"x": 1})
+    world.live.file = file = CountingFile(world.path)
+    world.time = world.path.stat().st_mtime - 3600
+    world.live.load()
+    for _ in range(3):
+        assert world.live.check() is False
+    assert file.reads == 1
+    world.write({"defaultModel": "a/b"})
+    assert world.live.check() is True
 
 
 def test_what_the_gateway_writes_itself_is_in_force_after_a_check(world: World) -> None:

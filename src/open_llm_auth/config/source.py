@@ -36,10 +36,16 @@ class _Seen:
     settled: bool
 
 
+def _ignore(_: str) -> None:
+    """For those who keep no log."""
+
+
 class LiveConfig:
     """A `ConfigSource` over one file. `load` once, then `watch`; `check` before an answer that must see a change.
 
-    `secrets` resolves against the same environment and `.env`; `file` reads and changes the document.
+    `secrets` resolves against the same environment and `.env`; `file` reads and changes the document. `on_event` hears
+    one line when a fault begins, when it ends, and for every warning that a change brought; it is called by the thread
+    that checks and must be quick.
     """
 
     def __init__(
@@ -50,11 +56,13 @@ class LiveConfig:
         catalog: Catalog | None = None,
         now: Callable[[], float] = time.time,
         interval: float = 0.5,
+        on_event: Callable[[str], object] = _ignore,
     ) -> None:
         self._environ = environ
         self._catalog = catalog or load_catalog()
         self._now = now
         self._interval = interval
+        self._on_event = on_event
         self._dotenv = path.absolute().parent / ".env"
         self.file = ConfigFile(path, environ=environ, catalog=self._catalog)
         self.secrets = EnvironmentSecrets(environ, self._dotenv)
@@ -109,7 +117,8 @@ class LiveConfig:
 
     def _look(self) -> _Seen:
         stamp = self.file.stamp()
-        young = stamp is not None and self._now() * 1e9 - stamp[0] < _UNSETTLED
+        # A time well ahead of the clock is as settled as an old one, or such a file would be read for ever.
+        young = stamp is not None and abs(self._now() * 1e9 - stamp[0]) < _UNSETTLED
         return _Seen(stamp, self.secrets.dotenv_etag(), not young)
 
     def _reload(self, seen: _Seen) -> Snapshot:
@@ -121,11 +130,21 @@ class LiveConfig:
                 f"{self.file.path} has vanished. Put it back; backups are in {self.file.path.parent / 'backups'}."
             )
         snapshot = self._compiled(document, seen)
-        if self._snapshot is None or snapshot != self._snapshot:
+        before, fault = self._snapshot, self._fault
+        if before is None or snapshot != before:
             self._snapshot = snapshot
         self._existed = document.exists
         self._fault = None
-        return self._snapshot
+        if before is not None:
+            self._tell_change(before, snapshot, fault)
+        return self.current()
+
+    def _tell_change(self, before: Snapshot, now: Snapshot, fault: ConfigFault | None) -> None:
+        if fault is not None:
+            self._on_event("the config is in force again")
+        for warning in now.warnings:
+            if warning not in before.warnings:
+                self._on_event(f"warning: {warning}")
 
     def _compiled(self, document: Document, seen: _Seen) -> Snapshot:
         snapshot = compile_snapshot(document, self.secrets, self._catalog, self._environ)
@@ -136,6 +155,7 @@ class LiveConfig:
         if self._fault is None or self._fault.message != error.message:
             path = error.param if isinstance(error, ConfigInvalid) else None
             self._fault = ConfigFault(error.message, path, self._now())
+            self._on_event(f"config fault, so the last good config stays in force: {error.message}")
 
 
 def _joined(document: str, dotenv: str) -> str:
