@@ -433,8 +433,8 @@ def test_credentials_are_tried_in_the_documented_order() -> None:
     ]
 
 
-def test_the_variable_of_the_providers_own_name_comes_last_even_if_the_catalog_leaves_it_out() -> None:
-    row = provider("my-llm.x", "m", env_names=("OTHER_KEY",))
+def test_the_variables_of_a_provider_are_tried_in_the_order_it_names_them() -> None:
+    row = provider("my-llm.x", "m", env_names=("OTHER_KEY", "MY_LLM_X_API_KEY"))
     house = House(env={"MY_LLM_X_API_KEY": "a", "OTHER_KEY": "b"}, extra=[row])
     assert house.tries("my-llm.x/m") == ["my-llm.x/m with env:OTHER_KEY", "my-llm.x/m with env:MY_LLM_X_API_KEY"]
 

@@ -1,6 +1,7 @@
 """Which credentials a provider has: where each comes from, what it bills, and what repairs a missing one."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -11,7 +12,8 @@ from open_llm_auth.errors import NoCredentials, NotConfigured, SecretUnavailable
 from open_llm_auth.values import Caller, Credential, Endpoint, PassedOver, Profile, Provider, Secret, SecretRef
 
 ADA = Caller("ada")
-ROW = Provider("lab", "openai-completions", "api-key", endpoint=Endpoint("https", "lab.example", 443, "/v1"))
+LAB = Endpoint("https", "lab.example", 443, "/v1")
+ROW = Provider("lab", "openai-completions", "api-key", endpoint=LAB, env_names=("LAB_API_KEY",))
 
 
 class Variables:
@@ -30,8 +32,7 @@ class Variables:
 
 
 def row(**fields: Any) -> Provider:
-    settings: dict[str, Any] = {"id": "lab", "api": "openai-completions", "auth": "api-key", "endpoint": ROW.endpoint}
-    return Provider(**{**settings, **fields})
+    return replace(ROW, **fields)
 
 
 def selected(
@@ -66,6 +67,10 @@ def test_a_variable_gives_a_credential_of_the_providers_sort(
     (credential,) = selected(provider, **{variable: "secret"}).credentials
     assert (credential.id, credential.source) == (f"env:{variable}", "environment")
     assert (credential.type, credential.billing) == (source_type, billing)
+
+
+def test_the_variables_are_those_the_provider_names_and_no_others() -> None:
+    assert selected(row(env_names=("OTHER_KEY",)), LAB_API_KEY="secret").credentials == ()
 
 
 @pytest.mark.parametrize(

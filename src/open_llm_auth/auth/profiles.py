@@ -90,7 +90,7 @@ def candidates_of(provider: Provider, profiles: Sequence[Profile], order: Sequen
     stored = [_from_profile(provider, profile) for profile in (*listed, *others)]
     if not provider.auth_header or provider.auth == "cli":
         return (*stored, *_without_secret(provider))
-    keyed = (*stored, *(_from_variable(provider, name) for name in _variables(provider)), *_from_config(provider))
+    keyed = (*stored, *(_from_variable(provider, name) for name in provider.env_names), *_from_config(provider))
     return (*keyed, *_without_secret(provider)) if provider.key_optional else keyed
 
 
@@ -249,11 +249,6 @@ def _signed_in(provider: Provider) -> Billing:
     return "subscription" if provider.billing == "metered" else provider.billing
 
 
-def _variables(provider: Provider) -> tuple[str, ...]:
-    own = "".join(c if c.isascii() and c.isalnum() else "_" for c in provider.id).upper() + "_API_KEY"
-    return tuple(dict.fromkeys((*provider.env_names, own)))
-
-
 def _from_variable(provider: Provider, name: str) -> Candidate:
     # ANTHROPIC_OAUTH_TOKEN, QWEN_OAUTH_TOKEN …: the name says that a sign-in gave it.
     signed_in = name.endswith("_OAUTH_TOKEN")
@@ -292,6 +287,6 @@ def _without_secret(provider: Provider) -> tuple[Candidate, ...]:
             type="none",
             billing=provider.billing,
             flaw=_unaddressed(provider),
-            needs=() if on else _variables(provider),
+            needs=() if on else provider.env_names,
         ),
     )
