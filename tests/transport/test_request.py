@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -62,6 +64,13 @@ def test_a_field_that_would_break_the_head_is_refused_without_its_value(field: t
     assert caught.value.param == "headers"
     assert "canary" not in caught.value.message
     assert "evil" not in caught.value.message
+
+
+def test_no_value_is_remembered_after_its_request() -> None:
+    value = b"Bearer " + bytes(range(97, 123))
+    before = sys.getrefcount(value)
+    write_head(outbound(headers=((b"authorization", value),)), "h")
+    assert sys.getrefcount(value) == before
 
 
 _FIELDS = st.lists(st.tuples(st.binary(max_size=12), st.binary(max_size=30)), max_size=4).map(tuple)
