@@ -97,7 +97,10 @@ async def open_gateway(
         discovered=discovery.models,
     )
     ledger = Ledger(write, text_line if log is None and sys.stderr.isatty() else json_line)
-    authenticator = Authenticator(anonymous=_anonymous(environ) and tokenless(config.current().tokens))
+    authenticator = Authenticator(
+        anonymous=_on(environ, "OPEN_LLM_AUTH_ALLOW_ANON") and tokenless(config.current().tokens),
+        open_on_purpose=_on(environ, "OPEN_LLM_AUTH_OPEN_ON_PURPOSE"),
+    )
     edge = Edge(
         config=config,
         handlers=_handlers(config, authenticator, manager, discovery, relay, ledger, clock),
@@ -180,8 +183,8 @@ def _settle_memory() -> None:
     gc.set_threshold(20_000, 20, 50)
 
 
-def _anonymous(environ: Mapping[str, str]) -> bool:
-    return environ.get("OPEN_LLM_AUTH_ALLOW_ANON", "").strip().lower() in _YES
+def _on(environ: Mapping[str, str], name: str) -> bool:
+    return environ.get(name, "").strip().lower() in _YES
 
 
 def _call_ids() -> Callable[[], str]:

@@ -150,10 +150,23 @@ def test_anonymous_mode_is_refused_beyond_this_machine(home, host):
     assert "--i-know-this-is-open" in done.stderr
 
 
+def an_address_of_this_machine():
+    """One that is not loopback. Nothing is sent: connecting a datagram socket only chooses a route."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.connect(("192.0.2.1", 9))
+        except OSError:
+            pytest.skip("NOT TESTED FROM OUTSIDE: this machine has no address but loopback")
+        return probe.getsockname()[0]
+
+
 def test_anonymous_mode_beyond_this_machine_can_be_asked_for(home):
     arguments = ("--host", "0.0.0.0", "--i-know-this-is-open")
     with GatewayProcess(home, None, arguments=arguments, environ={"OPEN_LLM_AUTH_ALLOW_ANON": "1"}) as gateway:
         assert gateway.request("GET", "/v1/models", token="").status == 200
+        with socket.create_connection((an_address_of_this_machine(), gateway.port), timeout=10) as client:
+            client.sendall(b"GET /v1/models HTTP/1.1\r\nhost: localhost\r\n\r\n")
+            assert client.recv(65_536).startswith(b"HTTP/1.1 200 OK\r\n")
         assert "other machines can reach this gateway" in gateway.log()
 
 

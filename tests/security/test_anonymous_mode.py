@@ -112,10 +112,18 @@ SPELLINGS = {
 @pytest.mark.parametrize("text", SPELLINGS, ids=repr)
 async def test_only_four_words_switch_it_on(tmp_path: Path, text):
     """The composition root itself, because each spelling would be a process."""
+    (tmp_path / "config.json").write_text("{}")
+    asked = await ask_in_process(tmp_path, HERE, OPEN_LLM_AUTH_ALLOW_ANON=text)
+    assert asked[0]["status"] == (200 if SPELLINGS[text] else 401)
+
+
+HERE = {"server": ("127.0.0.1", 8080), "client": ("127.0.0.1", 40000)}
+
+
+async def ask_in_process(home: Path, connection, **environ: str) -> list[dict[str, object]]:
+    """What the composition root answers to a caller without a token, as any ASGI server would hand it on."""
     from open_llm_auth.main import open_gateway
 
-    (tmp_path / "config.json").write_text("{}")
-    environ = {"HOME": str(tmp_path), "OPEN_LLM_AUTH_HOME": str(tmp_path), "OPEN_LLM_AUTH_ALLOW_ANON": text}
     sent: list[dict[str, object]] = []
 
     async def receive() -> dict[str, object]:
@@ -124,10 +132,43 @@ async def test_only_four_words_switch_it_on(tmp_path: Path, text):
     async def send(message) -> None:
         sent.append(message)
 
-    scope = {"type": "http", "method": "GET", "path": "/v1/models", "headers": [(b"host", b"localhost")]}
+    scope = {"type": "http", "method": "GET", "path": "/v1/models", "headers": [(b"host", b"localhost")], **connection}
+    environ |= {"HOME": str(home), "OPEN_LLM_AUTH_HOME": str(home)}
     async with open_gateway(environ, log=lambda _: None) as gateway:
         await gateway.application(scope, receive, send)
-    assert sent[0]["status"] == (200 if SPELLINGS[text] else 401)
+    return sent
+
+
+CONNECTIONS = [
+    ({"server": ("127.0.0.1", 80), "client": ("127.0.0.1", 5)}, 200),
+    ({"server": ("127.9.9.9", 80), "client": None}, 200),
+    ({"server": ("::1", 80), "client": ("::1", 5)}, 200),
+    ({"server": ("::ffff:127.0.0.1", 80), "client": ("::ffff:127.0.0.1", 5)}, 200),
+    ({"server": ("localhost", 80), "client": None}, 200),
+    ({"server": ("/run/gateway.sock", None), "client": None}, 200),
+    ({"server": None, "client": ("127.0.0.1", 5)}, 200),
+    ({"server": ("192.168.1.5", 80), "client": ("192.168.1.7", 5)}, 401),
+    ({"server": ("192.168.1.5", 80), "client": ("192.168.1.5", 5)}, 401),
+    ({"server": ("::ffff:192.168.1.5", 80), "client": ("::ffff:192.168.1.7", 5)}, 401),
+    ({"server": ("gateway.example", 80), "client": ("127.0.0.1", 5)}, 401),
+    ({"server": None, "client": ("192.168.1.7", 5)}, 401),
+    ({"server": None, "client": None}, 401),
+    ({}, 401),
+]
+
+
+@pytest.mark.parametrize(("connection", "status"), CONNECTIONS, ids=str)
+async def test_it_admits_nobody_from_beyond_this_machine_whichever_server_runs_it(tmp_path, connection, status):
+    sent = await ask_in_process(tmp_path, connection, OPEN_LLM_AUTH_ALLOW_ANON="1")
+    assert sent[0]["status"] == status
+    if status == 401:
+        assert b"OPEN_LLM_AUTH_ALLOW_ANON is for callers on the gateway's own machine" in sent[1]["body"]
+    more = {"OPEN_LLM_AUTH_ALLOW_ANON": "1", "OPEN_LLM_AUTH_OPEN_ON_PURPOSE": "yes"}
+    assert (await ask_in_process(tmp_path, connection, **more))[0]["status"] == 200
+
+
+async def test_a_purpose_alone_admits_nobody(tmp_path):
+    assert (await ask_in_process(tmp_path, HERE, OPEN_LLM_AUTH_OPEN_ON_PURPOSE="1"))[0]["status"] == 401
 
 
 def test_it_never_listens_beyond_this_machine_by_accident(tmp_path):

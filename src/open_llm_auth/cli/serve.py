@@ -16,7 +16,7 @@ import typer
 from . import edits
 from .listeners import Holder, holder_of
 from .output import complain, say
-from .workbench import Workbench
+from .workbench import Workbench, truthy
 
 if TYPE_CHECKING:
     import uvicorn
@@ -29,6 +29,7 @@ __all__ = ["PortTaken", "listen", "serve", "uvicorn_config"]
 
 _BACKLOG = 2048
 _SHUTDOWN_SECONDS = 10
+_OPEN_ON_PURPOSE = "OPEN_LLM_AUTH_OPEN_ON_PURPOSE"
 
 
 class PortTaken(OSError):
@@ -65,7 +66,10 @@ def serve(
     except ConfigError as error:
         raise _with_ways_out(error, bench) from None
     host = settings.host if host is None else host.strip()
-    _refuse_to_be_open(bench, host, on_purpose=open_on_purpose)
+    if open_on_purpose:
+        # The application reads it, in a process of its own with --reload.
+        os.environ[_OPEN_ON_PURPOSE] = "1"
+    _refuse_to_be_open(bench, host)
     listener = _listen_or_leave(host, settings.port if port is None else port)
     with closing(listener):
         port = listener.getsockname()[1]
@@ -177,7 +181,8 @@ def _with_ways_out(error: ConfigError, bench: Workbench) -> ConfigError:
     return type(error)(f"{error.message} {ways}", param=error.param, details=error.details)
 
 
-def _refuse_to_be_open(bench: Workbench, host: str, *, on_purpose: bool) -> None:
+def _refuse_to_be_open(bench: Workbench, host: str) -> None:
+    on_purpose = truthy(bench.environ.get(_OPEN_ON_PURPOSE))
     if not (bench.anonymous_wanted and bench.tokenless) or on_purpose or _is_loopback(host):
         return
     complain(

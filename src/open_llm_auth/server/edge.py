@@ -109,7 +109,7 @@ class Edge:
         route, exchange.tail = find_route(row.method, row.path)
         exchange.route_path = route.path
         if route.scope is not None:
-            exchange.caller = self._authenticator.caller(headers, snapshot, row.at, route.scope)
+            exchange.caller = self._authenticator.caller(headers, snapshot, row.at, route.scope, exchange.scope)
             row.subject = exchange.caller.subject
         return True
 

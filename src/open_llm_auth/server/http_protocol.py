@@ -79,9 +79,6 @@ class OneWriteProtocol(HttpToolsProtocol):
                 b"x-gateway-call-id: call_%b\r\nconnection: close\r\n\r\n%b"
                 % (STATUS_LINE[error.status], len(body), call_id, call_id, body)
             )
-            if cycle is not None:
-                # What it would answer is no longer awaited.
-                cycle.disconnected = True
         self.transport.close()
 
     def on_message_begin(self) -> None:

@@ -53,7 +53,7 @@ def ready_handler(
     async def ready(exchange: Exchange) -> None:
         fault = config.fault()
         answer: dict[str, object] = {"status": "ready" if fault is None else "degraded"}
-        caller = authenticator.caller_if_any(exchange.headers, exchange.snapshot, clock.now(), "read")
+        caller = authenticator.caller_if_any(exchange.headers, exchange.snapshot, clock.now(), "read", exchange.scope)
         if caller is not None:
             answer["config"] = {
                 "etag": exchange.snapshot.etag,
