@@ -100,6 +100,19 @@ WRONG = [
         "providers.my-llm.headers.X-A must not hold a line break",
     ),
     (("providers", "my-llm", "headers"), {"X A": "b"}, "providers.my-llm.headers.X A is no name of an HTTP header"),
+    *(
+        (
+            ("providers", "my-llm", "headers"),
+            {name: "x"},
+            f"providers.my-llm.headers.{name} is a header that the gateway writes itself; remove it",
+        )
+        for name in ("Host", "content-length", "Transfer-Encoding", "Connection", "TE", "Accept-Encoding")
+    ),
+    (
+        ("providers", "my-llm", "models", 0, "headers"),
+        {"proxy-authorization": "x"},
+        "providers.my-llm.models.0.headers.proxy-authorization is a header that the gateway writes itself",
+    ),
     (("authorization", "tokens", "ci", "token"), "", "authorization.tokens.ci.token is empty"),
     (("authorization", "tokens", "ci", "token"), "[REDACTED]", "authorization.tokens.ci.token holds the mark"),
     (("authorization", "tokens", "ci", "tokenHash"), "sha256:" + "ab" * 32, "authorization.tokens.ci must have one of"),

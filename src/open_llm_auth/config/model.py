@@ -13,6 +13,7 @@ from pydantic_core import ErrorDetails, PydanticCustomError
 
 from ..errors import ConfigInvalid
 from ..policy.egress import deny_hosts
+from ..policy.headers import RESERVED_HEADERS
 from ..policy.redaction import REDACTED
 from ..values import Auth, ProfileType
 
@@ -64,6 +65,8 @@ def _fault(what: str) -> PydanticCustomError:
 def _header_name(name: str) -> str:
     if not _HEADER_NAME.fullmatch(name):
         raise _fault("is no name of an HTTP header")
+    if name.lower() in RESERVED_HEADERS:
+        raise _fault("is a header that the gateway writes itself; remove it")
     return name
 
 

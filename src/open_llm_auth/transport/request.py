@@ -8,6 +8,7 @@ from typing import Final
 
 from .. import __version__
 from ..errors import InvalidRequest
+from ..policy.headers import RESERVED_HEADERS
 from ..values import Outbound
 
 __all__ = ["write_head"]
@@ -16,22 +17,7 @@ _TARGET: Final = re.compile(r"/[\x21\x22\x24-\x7e]*")
 _METHODS: Final = frozenset({"DELETE", "GET", "HEAD", "PATCH", "POST", "PUT"})
 _TOKEN: Final = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 _UNSAFE: Final = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
-#: Those that say where a message ends or that concern one connection only: the transport's own to write.
-_OURS: Final = frozenset(
-    {
-        b"connection",
-        b"content-length",
-        b"expect",
-        b"host",
-        b"keep-alive",
-        b"proxy-authorization",
-        b"proxy-connection",
-        b"te",
-        b"trailer",
-        b"transfer-encoding",
-        b"upgrade",
-    }
-)
+_OURS: Final = frozenset(name.encode("ascii") for name in RESERVED_HEADERS)
 _USER_AGENT: Final = b"user-agent: open-llm-auth/" + __version__.encode("ascii") + b"\r\n"
 
 
