@@ -172,6 +172,37 @@ async def test_a_proxy_is_trusted_by_its_address_only():
         assert (await speak(well, evil, forwarded, TOKEN, trusted_proxies=proxies, **settings)).status == status
 
 
+async def test_of_a_chain_of_proxies_the_first_tells_what_the_client_used():
+    async def asked(host: bytes, proto: bytes, origin: bytes) -> int:
+        forwarded = ((b"x-forwarded-host", host), (b"x-forwarded-proto", proto), (b"origin", origin))
+        settings = {"trusted_proxies": ("127.0.0.1",), "allowed_hosts": frozenset({"pub.example"})}
+        return (await speak(well, HOST, TOKEN, *forwarded, **settings)).status
+
+    assert await asked(b"pub.example, inner", b"https,http", b"https://pub.example") == 200
+    assert await asked(b" pub.example ,inner", b" https , http", b"https://pub.example") == 200
+    assert await asked(b"evil.example, pub.example", b"https", b"https://pub.example") == 421
+    assert await asked(b"pub.example, inner", b"http, https", b"https://pub.example") == 403
+
+
+async def test_outside_of_openais_shape_the_field_at_fault_stands_in_the_details():
+    async def refuses(exchange: Exchange) -> None:
+        raise InvalidRequest("no", param="server.port", details={"line": 3})
+
+    spoken = await speak(refuses, HOST, path="/health")
+    assert spoken.error == {
+        "message": "no",
+        "code": "invalid_request",
+        "details": {"param": "server.port", "line": 3},
+    }
+
+
+async def test_a_head_is_answered_as_a_get_without_its_body():
+    got = await speak(well, HOST, path="/health")
+    asked = await speak(well, HOST, method="HEAD", path="/health")
+    assert (asked.status, asked.headers[b"content-length"]) == (200, got.headers[b"content-length"])
+    assert (got.messages[1]["body"], asked.messages[1]["body"]) == (b"{}", b"")
+
+
 async def test_an_errors_headers_are_sent_with_it():
     async def refuses(exchange: Exchange) -> None:
         raise InvalidRequest("no", headers=(("retry-after", "5"), ("x-odd", "caf\u00e9 \u2028")))

@@ -30,6 +30,11 @@ def test_every_row_is_in_the_openapi_document_with_its_scope():
         assert paths[route.path][route.method.lower()].get("x-scope") == route.scope
 
 
+@pytest.mark.parametrize("path", ["/health", "/health/ready", "/docs", "/openapi.json", "/static/page.css"])
+def test_what_is_public_takes_head_where_it_takes_get(path):
+    assert find_route("HEAD", path) == find_route("GET", path)
+
+
 def test_a_model_may_hold_slashes():
     route, tail = find_route("GET", "/v1/models/openrouter/meta/llama")
     assert (route.path, tail) == ("/v1/models/{model}", "openrouter/meta/llama")
@@ -47,6 +52,9 @@ def test_unknown_paths_are_404(path):
         ("GET", "/v1/chat/completions", "POST"),
         ("DELETE", "/v1/models/x", "GET"),
         ("POST", "/", "GET, HEAD"),
+        ("POST", "/health", "GET, HEAD"),
+        ("PUT", "/static/page.css", "GET, HEAD"),
+        ("HEAD", "/v1/models", "GET"),
         ("OPTIONS", "/v1/embeddings", "POST"),
     ],
 )

@@ -56,7 +56,7 @@ class Exchange:
     async def respond(self, status: int, body: bytes, headers: Headers, content_type: bytes) -> None:
         """A whole answer."""
         await self.start(status, (*headers, (b"content-type", content_type), (b"content-length", b"%d" % len(body))))
-        await self.send({"type": "http.response.body", "body": body})
+        await self.send({"type": "http.response.body", "body": b"" if self.row.method == "HEAD" else body})
 
     async def respond_json(self, status: int, value: object) -> None:
         """A whole answer, encoded."""

@@ -16,7 +16,7 @@ from ..values import ServerSettings
 from .asgi import Disconnected, Exchange, Handler, Receive, Scope, Send
 from .auth import Authenticator
 from .errors import write_error
-from .routes import ROUTES, find_route, surface_of
+from .routes import ROUTES, Route, find_route, surface_of
 from .usage import Ledger, Row
 
 __all__ = ["Edge"]
@@ -59,9 +59,10 @@ class Edge:
         exchange = self._exchange(scope, receive, send)
         row = exchange.row
         try:
-            if not self._admit(exchange):
+            route = self._admit(exchange)
+            if route is None:
                 return await _answer_preflight(exchange)
-            await self._handlers[row.method, exchange.route_path](exchange)
+            await self._handlers[route.method, route.path](exchange)
         except GatewayError as error:
             row.code = error.code
             await _refuse(exchange, error)
@@ -92,8 +93,8 @@ class Edge:
             common=[(b"x-request-id", request_id.encode()), (b"x-gateway-call-id", call_id.encode())],
         )
 
-    def _admit(self, exchange: Exchange) -> bool:
-        """Everything that is judged before the body is read. False for a preflight, which ends here."""
+    def _admit(self, exchange: Exchange) -> Route | None:
+        """Everything that is judged before the body is read. None for a preflight, which ends here."""
         row, headers, snapshot = exchange.row, exchange.headers, exchange.snapshot
         if len(headers) != len(exchange.scope["headers"]):
             _refuse_doubles(exchange.scope["headers"])
@@ -105,13 +106,13 @@ class Edge:
                 exchange.common += ((b"access-control-allow-origin", origin), (b"vary", b"origin"))
                 exchange.common.append((b"access-control-expose-headers", _EXPOSED))
                 if row.method == "OPTIONS" and b"access-control-request-method" in headers:
-                    return False
+                    return None
         route, exchange.tail = find_route(row.method, row.path)
         exchange.route_path = route.path
         if route.scope is not None:
             exchange.caller = self._authenticator.caller(headers, snapshot, row.at, route.scope, exchange.scope)
             row.subject = exchange.caller.subject
-        return True
+        return route
 
     def _is_foreign(self, exchange: Exchange, origin: bytes, own: str) -> bool:
         return check_origin(origin.decode("latin-1"), own.lower(), exchange.snapshot.server.cors_origins)
@@ -129,9 +130,14 @@ def _addressed(exchange: Exchange, settings: ServerSettings) -> tuple[str | None
     host = exchange.headers.get(b"host")
     scheme: str = exchange.scope.get("scheme", "http")
     if settings.trusted_proxies and _is_trusted(exchange.scope.get("client"), settings.trusted_proxies):
-        host = exchange.headers.get(b"x-forwarded-host", host)
-        scheme = exchange.headers.get(b"x-forwarded-proto", scheme.encode()).decode("latin-1")
+        host = _first(exchange.headers.get(b"x-forwarded-host")) or host
+        scheme = (_first(exchange.headers.get(b"x-forwarded-proto")) or scheme.encode()).decode("latin-1")
     return (None if host is None else host.decode("latin-1")), scheme
+
+
+def _first(forwarded: bytes | None) -> bytes | None:
+    """Of a list to which each proxy on the way appended, what the client used."""
+    return None if forwarded is None else forwarded.partition(b",")[0].strip()
 
 
 def _is_trusted(client: tuple[str, int] | None, proxies: tuple[str, ...]) -> bool:

@@ -39,10 +39,9 @@ _GOOGLE_STATUSES: Final[Mapping[int, str]] = {
 
 def _universal(error: GatewayError, _: str) -> object:
     body: dict[str, object] = {"message": error.message, "code": error.code}
-    if error.param is not None:
-        body["param"] = error.param
-    if error.details:
-        body["details"] = error.details
+    details = error.details if error.param is None else {"param": error.param, **error.details}
+    if details:
+        body["details"] = details
     return {"error": body}
 
 

@@ -17,7 +17,8 @@ Surface = Literal["openai", "anthropic", "gemini", "universal"]
 class Route:
     """One row. `path` is literal, or ends in one `{name}` that takes the rest of the path, slashes included.
 
-    `scope` None means nobody is asked who they are. `any_host` exempts it from the Host check (SPEC §2).
+    `scope` None means nobody is asked who they are, and that a GET is a HEAD too (RFC 9110, section 9.3.2). `any_host`
+    exempts it from the Host check (SPEC §2).
     """
 
     method: str
@@ -43,6 +44,7 @@ ROUTES: Final[tuple[Route, ...]] = (
 
 _EXACT: Final = {(route.method, route.path): route for route in ROUTES if "{" not in route.path}
 _PREFIXED: Final = tuple((route, route.path[: route.path.index("{")]) for route in ROUTES if "{" in route.path)
+_PUBLIC: Final = frozenset(route.path for route in ROUTES if route.method == "GET" and route.scope is None)
 
 #: The longest prefix that fits names the shape of errors, for routes that do not exist too.
 _SURFACES: Final[tuple[tuple[str, Surface], ...]] = (
@@ -59,7 +61,7 @@ def surface_of(path: str) -> Surface:
 
 
 def find_route(method: str, path: str) -> tuple[Route, str]:
-    """The row of a request and what its `{name}` took ("" without one).
+    """The row of a request and what its `{name}` took ("" without one). A HEAD without a row has that of a public GET.
 
     Raises:
         RouteNotFound: no such path.
@@ -71,7 +73,10 @@ def find_route(method: str, path: str) -> tuple[Route, str]:
     for route, prefix in _PREFIXED:
         if route.method == method and path.startswith(prefix) and len(path) > len(prefix):
             return route, path[len(prefix) :]
-    allowed = sorted({route.method for route in ROUTES if _fits(route, path)})
+    fitting = [route for route in ROUTES if _fits(route, path)]
+    allowed = sorted({route.method for route in fitting} | {"HEAD" for route in fitting if route.path in _PUBLIC})
+    if method == "HEAD" and method in allowed:
+        return find_route("GET", path)
     if not allowed:
         raise RouteNotFound(f"There is no route {path[:200]!r}. GET /docs lists them all.")
     raise MethodNotAllowed(
