@@ -7,7 +7,6 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Final
 
-from .. import __version__
 from ..errors import (
     GatewayError,
     NotConfigured,
@@ -33,16 +32,10 @@ from .spec import UpstreamKind
 __all__ = ["OPENAI", "prepare", "prepare_models", "read_error", "retry_after"]
 
 _PATHS: Final[dict[Operation, str]] = {"chat": "/chat/completions", "embeddings": "/embeddings"}
-_AGENT: Final = (b"user-agent", f"open-llm-auth/{__version__}".encode())
-_IDENTITY: Final = (b"accept-encoding", b"identity")
 _JSON: Final = (b"content-type", b"application/json")
-_PLAIN: Final[Headers] = (_JSON, (b"accept", b"application/json"), _IDENTITY, _AGENT)
-_STREAMED: Final[Headers] = (_JSON, (b"accept", b"text/event-stream"), _IDENTITY, _AGENT)
-_LISTING: Final[Headers] = ((b"accept", b"application/json"), _IDENTITY, _AGENT)
-#: The transport's own, and what would let an answer come compressed.
-_RESERVED: Final = frozenset(
-    {b"host", b"content-length", b"connection", b"transfer-encoding", b"accept-encoding", b"te", b"upgrade", b"expect"}
-)
+_PLAIN: Final[Headers] = (_JSON, (b"accept", b"application/json"))
+_STREAMED: Final[Headers] = (_JSON, (b"accept", b"text/event-stream"))
+_LISTING: Final[Headers] = ((b"accept", b"application/json"),)
 _LISTING_TIMEOUTS: Final = Timeouts(connect=3.0, first_byte=10.0, idle=10.0)
 
 
@@ -104,11 +97,9 @@ def _endpoint(provider: Provider, credential: Credential) -> Endpoint:
 def _headers(own: Headers, provider: Provider, credential: Credential, extra: Headers) -> Headers:
     if provider.auth_header and credential.secret is not None:
         own = (*own, (b"authorization", b"Bearer " + _bearer(credential.secret.reveal(), credential.id)))
-    if not extra:
-        return own
-    replaced = {name for name, _ in extra} | _RESERVED
-    kept = [field for field in own if field[0] not in replaced]
-    return (*kept, _IDENTITY, *[field for field in extra if field[0] not in _RESERVED])
+    # The last of a name wins: the gateway's own, the client's, the provider's, the model's. Said twice, a field may be
+    # read either way.
+    return tuple(dict((*own, *extra)).items()) if extra else own
 
 
 def _bearer(text: str, credential_id: str) -> bytes:

@@ -33,7 +33,8 @@ class Prepare(Protocol):
         timeouts: Timeouts,
         stream: bool,
     ) -> Outbound:
-        """`headers` are extra ones, already resolved, with lower-case names; they replace the kind's own.
+        """`headers` are extra ones, already resolved, with lower-case names; they replace the kind's own, and the last
+        of a name replaces those before it.
 
         Raises:
             NotConfigured: there is no address to send to.
