@@ -333,8 +333,6 @@ def _prepare(*_given: object, **_named: object) -> Outbound:
 
 DEMO: Final = UpstreamKind(
     api="demo",
-    dialect="openai",
-    operations=frozenset({"chat", "embeddings"}),
     prepare=_prepare,
     prepare_models=None,
     read_error=openai.read_error,

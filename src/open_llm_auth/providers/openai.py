@@ -329,8 +329,6 @@ def _date(value: bytes) -> float | None:
 
 OPENAI: Final = UpstreamKind(
     api="openai-completions",
-    dialect="openai",
-    operations=frozenset(_PATHS),
     prepare=prepare,
     prepare_models=prepare_models,
     read_error=read_error,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Protocol
 
 from ..values import Credential, Fault, Headers, Operation, Outbound, Provider, Timeouts
 
@@ -67,8 +67,6 @@ class UpstreamKind:
     """
 
     api: str
-    dialect: Literal["openai"]
-    operations: frozenset[Operation]
     prepare: Prepare
     prepare_models: PrepareModels | None
     read_error: ReadError
