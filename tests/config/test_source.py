@@ -24,7 +24,8 @@ class World:
     def __init__(self, path: Path, environ: dict[str, str] | None = None) -> None:
         self.path = path
         self.time = 4_000_000_000.0
-        self.live = LiveConfig(path, environ or {}, now=lambda: self.time, interval=0.01)
+        self.told: list[str] = []
+        self.live = LiveConfig(path, environ or {}, now=lambda: self.time, interval=0.01, on_event=self.told.append)
 
     def write(self, content: str | dict[str, Any]) -> None:
         fresh = self.path.with_name("fresh")
@@ -101,6 +102,34 @@ def test_a_broken_file_leaves_the_last_good_snapshot_in_force(
     assert world.live.check() is True
     assert world.live.fault() is None
     assert world.live.current().default_model == "a/c"
+
+
+def test_a_fault_is_told_once_when_it_begins_and_once_when_it_ends(world: World) -> None:
+    world.write({"defaultModel": "a/b"})
+    world.live.load()
+    for content in ('{"server": {"port": "x"}}', "{"):
+        world.write(content)
+        for _ in range(3):
+            world.live.check()
+    assert ["server.port must be" in world.told[0], "line 1" in world.told[1], len(world.told)] == [True, True, 2]
+    world.write({"defaultModel": "a/b"})
+    world.live.check()
+    world.live.check()
+    assert world.told[2:] == ["the config is in force again"]
+
+
+def test_only_warnings_that_a_change_brought_are_told(world: World) -> None:
+    dotenv = world.path.with_name(".env")
+    dotenv.write_text("nonsense")
+    dotenv.chmod(0o600)
+    assert world.live.load().warnings
+    assert world.told == []
+    dotenv.write_text("nonsense\nA=1\nmore sk-1234 of it")
+    world.live.check()
+    assert len(world.told) == 1
+    assert world.told[0].startswith("warning: ")
+    assert "line 3 is not NAME=value" in world.told[0]
+    assert "sk-1234" not in world.told[0]
 
 
 def test_a_file_that_vanishes_is_a_fault_until_it_is_back(world: World) -> None:
