@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import logging
 import os
 import random
 import sys
 import time
-from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from typing import Final
 
@@ -27,14 +28,17 @@ from .server.asgi import Application, Handler, Receive, Scope, Send
 from .server.auth import Authenticator, tokenless
 from .server.discovery import Discovery
 from .server.edge import Edge
+from .server.faults import describe_fault
 from .server.relay import Relay
 from .server.surfaces import chat, embeddings, models, pages
 from .server.usage import Ledger, json_line, text_line
 from .transport import HttpTransport, Sighting
 
-__all__ = ["Gateway", "SystemClock", "app", "open_gateway"]
+__all__ = ["Gateway", "SystemClock", "app", "keep_running", "open_gateway"]
 
 _YES: Final = frozenset({"1", "true", "yes", "on"})
+_PAUSE_SECONDS: Final = 1.0
+_FULL_SECONDS: Final = 0.05
 
 
 class SystemClock:
@@ -68,18 +72,22 @@ async def open_gateway(
     Raises:
         ConfigError: the config file can't be read or does not validate; nothing was started.
     """
-    write = log or _write_stderr
     clock = SystemClock()
-    config = LiveConfig(config_path(environ), environ)
+    ledger = Ledger(
+        log or _stderr_writer(),
+        text_line if log is None and sys.stderr.isatty() else json_line,
+        more=lambda: _egress_counts(transport),
+    )
+    config = LiveConfig(config_path(environ), environ, on_event=ledger.note)
     config.load()
     for warning in config.current().warnings:
-        write(f"warning: {warning}\n")
+        ledger.note(f"warning: {warning}")
     transport = HttpTransport(
         lambda: config.current().egress,
         config.secrets,
         clock,
-        on_blocked=lambda seen: write(_egress_line("blocked", seen)),
-        on_observed=lambda seen: write(_egress_line("observed", seen)),
+        on_blocked=lambda seen: ledger.note(_egress_line("blocked", seen)),
+        on_observed=lambda seen: ledger.note(_egress_line("observed", seen)),
     )
     health = HealthTable()
     manager = ProviderManager(config.secrets, health, clock, frozenset(KINDS))
@@ -96,7 +104,6 @@ async def open_gateway(
         clock=clock,
         discovered=discovery.models,
     )
-    ledger = Ledger(write, text_line if log is None and sys.stderr.isatty() else json_line)
     authenticator = Authenticator(
         anonymous=_on(environ, "OPEN_LLM_AUTH_ALLOW_ANON") and tokenless(config.current().tokens),
         open_on_purpose=_on(environ, "OPEN_LLM_AUTH_OPEN_ON_PURPOSE"),
@@ -108,9 +115,11 @@ async def open_gateway(
         ledger=ledger,
         clock=clock,
         new_id=_call_ids(),
-        log_fault=lambda text: write(f"{text}\n"),
+        log_fault=ledger.note,
     )
-    background = [asyncio.create_task(config.watch()), asyncio.create_task(discovery.run())]
+    background = [
+        asyncio.create_task(keep_running(work, ledger.note, _PAUSE_SECONDS)) for work in (config.watch, discovery.run)
+    ]
     try:
         yield Gateway(config, manager, relay, discovery, transport, ledger, edge)
     finally:
@@ -163,17 +172,71 @@ class _LifespanApplication:
 
     async def _live(self, receive: Receive, send: Send) -> None:
         await receive()
-        try:
-            async with open_gateway(self._environ) as gateway:
-                self._application = gateway.application
-                _settle_memory()
-                await send({"type": "lifespan.startup.complete"})
-                await receive()
-                self._application = None
-        except GatewayError as error:
-            await send({"type": "lifespan.startup.failed", "message": error.message})
-            return
+        async with AsyncExitStack() as stack:
+            try:
+                gateway = await stack.enter_async_context(open_gateway(self._environ))
+            except GatewayError as error:
+                await send({"type": "lifespan.startup.failed", "message": error.message})
+                return
+            stack.enter_context(_logging_through(gateway.ledger.note))
+            self._application = gateway.application
+            _settle_memory()
+            await send({"type": "lifespan.startup.complete"})
+            await receive()
+            self._application = None
+            try:
+                await stack.aclose()
+            except GatewayError as error:
+                await send({"type": "lifespan.shutdown.failed", "message": error.message})
+                return
         await send({"type": "lifespan.shutdown.complete"})
+
+
+async def keep_running(work: Callable[[], Awaitable[None]], log: Callable[[str], object], pause: float) -> None:
+    """Run `work` until cancelled: what ends it is logged, and after `pause` seconds it runs again."""
+    while True:
+        try:
+            await work()
+        except Exception as error:  # noqa: BLE001 - the edge of a task that nobody waits for, and that may not end
+            log(f"background work failed and goes on: {describe_fault(error)}")
+        await asyncio.sleep(pause)
+
+
+class _Plain(logging.Formatter):
+    """A line of a library's, with no more of an exception than of ours."""
+
+    def formatException(self, ei: object) -> str:  # noqa: N802 - logging's name
+        error = ei[1] if isinstance(ei, tuple) else None
+        return "" if error is None else describe_fault(error)
+
+
+class _Noting(logging.Handler):
+    def __init__(self, note: Callable[[str], object]) -> None:
+        super().__init__()
+        self._note = note
+        self.setFormatter(_Plain("%(levelname)s: %(message)s"))
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self._note(self.format(record))
+
+
+@contextmanager
+def _logging_through(note: Callable[[str], object]) -> Iterator[None]:
+    """What libraries would write to standard error goes the ledger's way: their own would hold up the loop at a log
+    that nobody reads, and one ill-formed request makes the ASGI server warn."""
+    loggers = [logging.getLogger(), logging.getLogger("uvicorn")]
+    before = [list(logger.handlers) for logger in loggers]
+    for logger, handlers in zip(loggers, before, strict=True):
+        logger.handlers = [*(kept for kept in handlers if not _is_stderr(kept)), _Noting(note)]
+    try:
+        yield
+    finally:
+        for logger, handlers in zip(loggers, before, strict=True):
+            logger.handlers = handlers
+
+
+def _is_stderr(handler: logging.Handler) -> bool:
+    return isinstance(handler, logging.StreamHandler) and handler.stream is sys.stderr
 
 
 def _settle_memory() -> None:
@@ -196,12 +259,32 @@ def _call_ids() -> Callable[[], str]:
 def _egress_line(verdict: str, seen: Sighting) -> str:
     """For admins: the only place that tells what a name resolved to (SPEC §6)."""
     at = f" at {seen.address}" if seen.address else ""
-    return f"egress {verdict}: provider {seen.provider!r} to {seen.host!r}{at}: {seen.reason}\n"
+    return f"egress {verdict}: provider {seen.provider!r} to {seen.host!r}{at}: {seen.reason}"
 
 
-def _write_stderr(text: str) -> None:
-    sys.stderr.write(text)
-    sys.stderr.flush()
+def _egress_counts(transport: HttpTransport) -> Mapping[str, object]:
+    stats = transport.stats()
+    return {"egressBlocked": stats.blocked, "egressObserved": stats.observed}
+
+
+def _stderr_writer() -> Callable[[str], object]:
+    """Writes beneath the buffered stream: its lock, held by a write that never ends, would stop the interpreter too."""
+    stream = sys.stderr
+    buffer = getattr(stream, "buffer", None)
+    if buffer is None:  # something of another kind was put in its place
+        return stream.write
+    raw = getattr(buffer, "raw", buffer)
+
+    def write(text: str) -> None:
+        rest = memoryview(text.encode(stream.encoding, "backslashreplace"))
+        while rest:
+            written = raw.write(rest)
+            if written is None:  # somebody made it non-blocking, and it is full
+                time.sleep(_FULL_SECONDS)
+            else:
+                rest = rest[written:]
+
+    return write
 
 
 app: Final[Application] = _LifespanApplication(os.environ)

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import threading
+import time
 
 from open_llm_auth.server.usage import Ledger, Row, json_line, text_line
 from open_llm_auth.wire.events import Usage
@@ -104,3 +105,52 @@ async def test_a_log_that_cannot_be_written_stops_nothing():
     ledger.record(row())
     await ledger.aclose()
     assert ledger.counts.requests == 2
+
+
+async def test_notes_stand_between_the_rows_and_may_come_from_any_thread():
+    written = []
+    ledger = Ledger(written.append, lambda row: row.call_id)
+    ledger.record(row())
+    await asyncio.to_thread(ledger.note, "egress blocked\n")
+    ledger.note("two\nlines")
+    await ledger.aclose()
+    assert "".join(written) == "call_1\negress blocked\ntwo\nlines\n"
+
+
+async def test_a_log_that_nobody_reads_holds_up_the_end_for_two_seconds_at_most():
+    gate = threading.Event()
+    ledger = Ledger(lambda text: gate.wait(30))
+    ledger.record(row())
+    await asyncio.sleep(0.2)
+    for _ in range(5):
+        ledger.note("waiting")
+    began = time.monotonic()
+    await ledger.aclose()
+    assert time.monotonic() - began < 3
+    assert ledger.counts.dropped_lines == 6
+    writers = [thread for thread in threading.enumerate() if thread.name == "log"]
+    assert all(thread.daemon for thread in writers), "the interpreter waits for all others before it exits"
+    gate.set()
+
+
+async def test_whatever_a_stream_raises_the_next_lines_are_written():
+    written = []
+
+    def write(text: str) -> None:
+        if "first" in text:
+            raise ValueError("I/O operation on closed file")
+        written.append(text)
+
+    ledger = Ledger(write)
+    ledger.note("first")
+    await asyncio.sleep(0.2)
+    ledger.note("second")
+    await ledger.aclose()
+    assert written == ["second\n"]
+    assert ledger.counts.dropped_lines == 1
+
+
+async def test_counts_of_others_are_shown_with_its_own():
+    ledger = Ledger(print, more=lambda: {"egressBlocked": 3})
+    assert ledger.snapshot()["egressBlocked"] == 3
+    assert ledger.snapshot()["requests"] == 0
