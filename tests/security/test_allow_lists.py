@@ -104,7 +104,7 @@ def test_a_caller_sees_what_it_may_call_and_may_call_what_it_sees(house, name):
         # What counts is where an attempt goes: beta answers for alpha to whom only beta may answer.
         served = allowed or (name == "both" and reference.startswith("alpha/"))
         one = house.ask("GET", f"/v1/models/{reference}", token=f"allow-{name}")
-        assert one.status == (200 if allowed else 404), one.text()
+        assert one.status == (200 if allowed else 403), one.text()
         calls = len(alpha.calls) + len(beta.calls)
         body = json.dumps({"model": reference, "input": "x"}).encode()
         answers = [

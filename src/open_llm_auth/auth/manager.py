@@ -116,6 +116,33 @@ class ProviderManager:
         attempts = self._choose(found, caller, rules, target, passed)
         return Plan(requested, tuple(attempts), tuple(passed))
 
+    def resolve(
+        self, snapshot: Snapshot, *, model: str, caller: Caller, discovered: Discovered = EMPTY
+    ) -> tuple[Provider, Model]:
+        """The provider and the listed model that `model` means, named in any way that `plan` takes.
+
+        Raises:
+            ModelNotFound: also for a model that a provider would be asked for without listing it; else as `plan`.
+        """
+        view = self._view_of(snapshot)
+        target = self._resolve(view, plain(model), caller, None, discovered)
+        provider = target.entry.serving(target.listed, self._kinds)
+        selection = self._select_preferred(view, target.entry, caller, target.profile)
+        if not selection.credentials:
+            raise unusable(provider, caller, selection.passed_over)
+        if not _any_allowed(caller, target.entry, target.model, selection.credentials):
+            raise _not_allowed(caller, target.ref)
+        if target.listed is None:
+            offered = [f"{each.id}/{listed.id}" for each, listed in self.models(snapshot, caller, discovered)]
+            near = closest(target.ref, offered)
+            raise ModelNotFound(
+                f"Provider {provider.id!r} lists no model {shown(target.model)}.{_hint(near)} A call is sent to it all "
+                "the same.",
+                param="model",
+                details={"closest": near},
+            )
+        return provider, target.listed
+
     def usable(self, snapshot: Snapshot, caller: Caller) -> tuple[Provider, ...]:
         """Providers with a supported kind and a credential the caller may use, in the order of the snapshot."""
         return tuple(entry.provider for entry in self._usable(self._view_of(snapshot), caller))
