@@ -297,6 +297,7 @@ async def test_a_refused_connection_says_so_and_that_nothing_was_sent(make_trans
         ({"target": "/a\r\nx: y"}, "target"),
         ({"target": "http://other/"}, "target"),
         ({"method": "CONNECT"}, "method"),
+        ({"method": "HEAD"}, "method"),
         ({"method": "GET / HTTP/1.1\r\n"}, "method"),
         ({"headers": ((b"x", b"a\r\nhost: evil"),)}, "headers"),
         ({"headers": ((b"host", b"evil"),)}, "headers"),

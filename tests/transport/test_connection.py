@@ -163,14 +163,6 @@ async def test_an_answer_without_a_body_ends_with_its_head(
     assert server.accepted == 1
 
 
-async def test_the_answer_to_head_has_no_body_whatever_it_says(serve: Any, make_transport: Any, ask: Any) -> None:
-    server = await serve(sending([b"HTTP/1.1 200 OK\r\ncontent-length: 500\r\n\r\n"]))
-    transport = make_transport()
-    for _ in range(2):
-        reply = await transport.send(ask(server.port, method="HEAD", body=b""))
-        assert (reply.status, reply.header(b"content-length"), await reply.read(10)) == (200, b"500", b"")
-
-
 async def test_what_follows_an_answer_unasked_costs_the_connection_and_is_in_no_other_answer(
     serve: Any, make_transport: Any, ask: Any
 ) -> None:

@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
-from open_llm_auth.errors import UpstreamTimeout, UpstreamUnreachable
+from open_llm_auth.errors import EgressBlocked, UpstreamTimeout, UpstreamUnreachable
 from open_llm_auth.transport.pool import LaneKey, Pool
+from open_llm_auth.values import EgressRules
 
 
 def keeping(fields: str = "", *, answers: int = 1_000_000, then: str = "close") -> Any:
@@ -22,6 +23,20 @@ def keeping(fields: str = "", *, answers: int = 1_000_000, then: str = "close") 
         if then == "swallow":
             await wire.request()
         wire.close(reset=then == "reset")
+
+    return handler
+
+
+def swallowing(*, after: float = 0.0, saying: bytes = b"", reset: bool = False) -> Any:
+    """Answers the first request of a connection; reads the second, and closes without more than `saying`."""
+
+    async def handler(wire: Any) -> None:
+        if await wire.request():
+            await wire.answer(b"ok")
+        if await wire.request():
+            await wire.send(saying)
+            await asyncio.sleep(after)
+        wire.close(reset=reset)
 
     return handler
 
@@ -113,33 +128,82 @@ async def test_a_close_that_only_the_kernel_knows_of_is_seen_before_the_write(
     assert len(accepted) == 2
 
 
-@pytest.mark.parametrize("method", ["GET", "HEAD"])
-async def test_a_get_on_a_kept_connection_that_dies_unanswered_is_sent_once_more(
+@pytest.mark.parametrize("reset", [False, True], ids=["closed", "reset"])
+@pytest.mark.parametrize("method", ["GET", "POST"])
+async def test_what_a_kept_connection_swallows_as_it_closes_is_sent_once_more_on_a_new_one(
+    serve: Any, make_transport: Any, ask: Any, method: str, reset: bool
+) -> None:
+    server = await serve(swallowing(reset=reset))
+    transport = make_transport()
+    for expected in (1, 2, 3):
+        reply = await transport.send(ask(server.port, method=method, body=b"{}"))
+        assert (reply.status, await reply.read(10)) == (200, b"ok")
+        assert server.accepted == expected
+
+
+async def test_what_two_connections_swallow_is_an_error_and_not_sent_a_third_time(
+    serve: Any, make_transport: Any, ask: Any
+) -> None:
+    async def handler(wire: Any) -> None:
+        seen.append(await wire.request())
+        if len(seen) == 1:
+            await wire.answer(b"ok")
+            seen.append(await wire.request())
+
+    seen: list[bytes] = []
+    server = await serve(handler)
+    transport = make_transport()
+    await (await transport.send(ask(server.port))).read(10)
+    with pytest.raises(UpstreamUnreachable, match="before it answered") as caught:
+        await transport.send(ask(server.port))
+    assert caught.value.details["sent"] is True
+    assert (server.accepted, len(seen)) == (2, 3)
+
+
+@pytest.mark.parametrize("method", ["GET", "POST"])
+async def test_what_a_fresh_connection_swallows_is_not_sent_again(
     serve: Any, make_transport: Any, ask: Any, method: str
 ) -> None:
-    server = await serve(keeping(answers=1, then="swallow"))
-    transport = make_transport()
-    assert await (await transport.send(ask(server.port))).read(10) == b"ok"
-    again = ask(server.port, method=method, body=b"")
-    reply = await transport.send(again)
-    assert reply.status == 200
-    assert server.accepted == 2
+    server = await serve(keeping(answers=0, then="swallow"))
+    with pytest.raises(UpstreamUnreachable):
+        await make_transport().send(ask(server.port, method=method, body=b""))
+    assert server.accepted == 1
 
 
-async def test_a_post_is_never_sent_twice(serve: Any, make_transport: Any, ask: Any) -> None:
-    server = await serve(keeping(answers=1, then="swallow"))
+async def test_a_provider_that_dies_at_work_is_not_given_the_work_again(
+    serve: Any, make_transport: Any, ask: Any
+) -> None:
+    """Also on a kept connection: what closes late was no connection closed for being idle."""
+    server = await serve(swallowing(after=1.5))
     transport = make_transport()
-    assert await (await transport.send(ask(server.port))).read(10) == b"ok"
+    await (await transport.send(ask(server.port))).read(10)
     with pytest.raises(UpstreamUnreachable, match="before it answered") as caught:
         await transport.send(ask(server.port))
     assert caught.value.details["sent"] is True
     assert server.accepted == 1
 
 
-async def test_a_get_on_a_fresh_connection_is_not_repeated(serve: Any, make_transport: Any, ask: Any) -> None:
-    server = await serve(keeping(answers=0, then="swallow"))
-    with pytest.raises(UpstreamUnreachable):
-        await make_transport().send(ask(server.port, method="GET", body=b""))
+async def test_an_answer_that_had_begun_is_not_asked_for_again(serve: Any, make_transport: Any, ask: Any) -> None:
+    server = await serve(swallowing(saying=b"HTTP/1.1 2"))
+    transport = make_transport()
+    await (await transport.send(ask(server.port))).read(10)
+    with pytest.raises(UpstreamUnreachable, match="before it answered"):
+        await transport.send(ask(server.port))
+    assert server.accepted == 1
+
+
+async def test_what_is_sent_again_is_judged_by_the_rules_now_in_force(
+    serve: Any, make_transport: Any, ask: Any
+) -> None:
+    rules = [EgressRules(allow_local_providers=frozenset({"local"}))]
+    server = await serve(swallowing(after=0.2))
+    transport = make_transport(rules=lambda: rules[-1])
+    await (await transport.send(ask(server.port))).read(10)
+    sending = asyncio.ensure_future(transport.send(ask(server.port)))
+    await asyncio.sleep(0.05)
+    rules.append(EgressRules())
+    with pytest.raises(EgressBlocked):
+        await sending
     assert server.accepted == 1
 
 

@@ -26,8 +26,6 @@ from .tls import default_tls
 __all__ = ["HttpTransport", "Sighting", "TransportStats"]
 
 _MAX_ROUTES: Final = 1024
-#: methods that may be sent twice when a kept connection turns out to be dead (RFC 9110 §9.2.2)
-_REPEATABLE: Final = frozenset({"GET", "HEAD"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,8 +113,9 @@ class HttpTransport:
     async def send(self, request: Outbound) -> HttpReply:
         """Send and wait for the head.
 
-        A kept connection that dies without a byte of answer is replaced once for GET and HEAD. A POST may have been
-        read by the provider by then, so that is the caller's to decide: `UpstreamUnreachable` with `details.sent`.
+        A kept connection that closes within a second of the write, without a byte of answer, was being closed while
+        the request was on its way: it is sent once more, whatever its method, on a new connection. Any other loss is
+        the caller's to decide, for the provider may have read the request: `UpstreamUnreachable` with `details.sent`.
 
         Raises:
             InvalidRequest: method, target or headers would not be read as what they are.
@@ -132,8 +131,9 @@ class HttpTransport:
         try:
             return await self._exchange(connection, route, request, head)
         except UpstreamUnreachable:
-            if not (connection.uses > 1 and connection.silent and request.method in _REPEATABLE):
+            if not connection.lost_race:
                 raise
+        route = self._route(request.provider, request.endpoint)  # the rules may have changed meanwhile
         connection = await self._acquire(route, request.timeouts.connect)
         return await self._exchange(connection, route, request, head)
 
@@ -141,7 +141,7 @@ class HttpTransport:
 
     async def _exchange(self, connection: Connection, route: _Route, request: Outbound, head: bytes) -> HttpReply:
         reply = HttpReply(connection, route.peer, request.timeouts, asyncio.get_running_loop())
-        connection.ask(reply, head, request.body, bodyless=request.method == "HEAD")
+        connection.ask(reply, head, request.body)
         try:
             await reply.arrival()
         except BaseException:

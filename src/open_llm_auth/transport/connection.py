@@ -27,6 +27,8 @@ _JOINED: Final = 65_536
 #: seconds an idle connection is kept, and taken off what the server promises to keep it
 _KEEP_ALIVE: Final = 30.0
 _KEEP_ALIVE_MARGIN: Final = 1.0
+#: seconds from a write within which a silent end is that of a connection closed for having been idle
+_RACE: Final = 1.0
 #: the timer never sleeps longer than this, so that a nearer deadline seldom has to move it
 _TICK: Final = 1.0
 _SLACK: Final = 0.002
@@ -44,20 +46,25 @@ class Home(Protocol):
 
 
 class Connection(asyncio.Protocol):
-    """`uses` counts exchanges; `generation` says under which rules it was dialled; `silent` is True while the exchange
-    under way has brought no byte."""
+    """`uses` counts exchanges; `generation` says under which rules it was dialled.
+
+    `lost_race`: the other end closed a connection it had kept just as a request was on its way. So it looks when a
+    second or later exchange brings no byte and an end within a second of its writing. A later end may be that of a
+    provider that had begun to work, which must not be paid for twice.
+    """
 
     def __init__(self, home: Home, loop: asyncio.AbstractEventLoop, generation: int) -> None:
         self.generation = generation
         self.uses = 0
-        self.silent = True
+        self.lost_race = False
+        self._silent = True
+        self._asked = -math.inf
         self._home = home
         self._loop = loop
         self._transport: asyncio.Transport | None = None
         self._poll: select.poll | None = None
         self._parser: Any = httptools.HttpResponseParser(self)
         self._reply: HttpReply | None = None
-        self._bodyless = False
         self._large = False
         self._headers: list[tuple[bytes, bytes]] = []
         self._interim = False
@@ -87,6 +94,7 @@ class Connection(asyncio.Protocol):
         self._parser = None  # it holds this object too, and a cycle would wait for the collector
         reply, self._reply = self._reply, None
         if reply is not None:
+            self.lost_race = self.uses > 1 and self._silent and self._loop.time() - self._asked < _RACE
             if self._until_close and exc is None:
                 reply.ended()
             elif reply.status:
@@ -103,16 +111,16 @@ class Connection(asyncio.Protocol):
         # What the kernel knows the loop may not have seen yet: one poll makes lost races rare.
         return self._poll is None or not self._poll.poll(0)
 
-    def ask(self, reply: HttpReply, head: bytes, body: bytes, *, bodyless: bool) -> None:
-        """Send a request whose answer goes into `reply`. `bodyless`: the answer has no body whatever its head says."""
+    def ask(self, reply: HttpReply, head: bytes, body: bytes) -> None:
+        """Send a request whose answer goes into `reply`."""
         transport = self._transport
         if transport is None:
             reply.failed(reply.peer.unreachable("closed the connection before the request was sent"))
             return
         self.uses += 1
-        self.silent = True
+        self._silent = True
+        self._asked = self._loop.time()
         self._reply = reply
-        self._bodyless = bodyless
         self._large = len(body) > _JOINED
         self._dry = 0
         if self._large:
@@ -187,7 +195,7 @@ class Connection(asyncio.Protocol):
     # --- bytes in ---
 
     def data_received(self, data: bytes) -> None:
-        self.silent = False
+        self._silent = False
         self._dry += len(data)
         try:
             self._parser.feed_data(data)
@@ -236,9 +244,6 @@ class Connection(asyncio.Protocol):
         self._keep = _stated_keep_alive(fields.get(b"keep-alive"))
         reply.began(status, tuple(self._headers), fields.get(b"content-encoding"))
         self._headers = []  # trailers gather here, and are let go
-        if self._bodyless:
-            reply.ended()
-            self.drop()  # the parser can't be told that no body follows
 
     def _objection(self, status: int, fields: dict[bytes, bytes]) -> str | None:
         if status == 101 or status > 599:

@@ -14,7 +14,8 @@ from ..values import Outbound
 __all__ = ["write_head"]
 
 _TARGET: Final = re.compile(r"/[\x21\x22\x24-\x7e]*")
-_METHODS: Final = frozenset({"DELETE", "GET", "HEAD", "PATCH", "POST", "PUT"})
+#: What is needed. Not HEAD: its answer states a length and has no body, which the parser can't be told.
+_METHODS: Final = frozenset({"GET", "POST"})
 _TOKEN: Final = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 _UNSAFE: Final = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
 _OURS: Final = frozenset(name.encode("ascii") for name in RESERVED_HEADERS)
@@ -39,7 +40,7 @@ def write_head(request: Outbound, authority: str) -> bytes:
             agent = b""
         lines.append(line)
     lines.append(agent)
-    if request.body or request.method in ("POST", "PUT", "PATCH"):
+    if request.body or request.method == "POST":
         lines.append(b"content-length: %d\r\n" % len(request.body))
     lines.append(b"accept-encoding: identity\r\n\r\n")
     return b"".join(lines)
