@@ -3,34 +3,21 @@
 from __future__ import annotations
 
 from ...ports import Clock
-from ...values import Call
 from ...wire import embeddings
-from ..asgi import Exchange, Handler
-from ..bodies import read_body
-from ..delivery import deliver
+from ...wire.openai_chat import ChatRequest
+from ..asgi import Handler
 from ..relay import Relay
-from .chat import passthrough, preferred_profile
+from .calls import call_handler
 
 __all__ = ["embeddings_handler"]
 
 
 def embeddings_handler(relay: Relay, clock: Clock) -> Handler:
     """The route's handler."""
+    return call_handler(relay, clock, _read, "embeddings", "openai-embeddings")
 
-    async def embed(exchange: Exchange) -> None:
-        body = await read_body(exchange.headers, exchange.receive, exchange.snapshot.server.max_body_bytes)
-        request = embeddings.read_request(body)
-        call = Call(
-            operation="embeddings",
-            dialect="openai-embeddings",
-            envelope=request.envelope,
-            caller=exchange.authenticated,
-            model=request.model,
-            stream=False,
-            wants_usage=True,
-            preferred_profile=preferred_profile(exchange),
-            passthrough=passthrough(exchange),
-        )
-        await deliver(exchange, relay, call, clock)
 
-    return embed
+def _read(body: bytes) -> ChatRequest:
+    """An embeddings call as the gateway treats it: a chat that is never streamed and always counted."""
+    request = embeddings.read_request(body)
+    return ChatRequest(request.envelope, request.model, stream=False, wants_usage=True)
