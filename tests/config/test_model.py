@@ -130,7 +130,6 @@ WRONG = [
     (("providerFallback", "retryStatusCodes"), [200], "providerFallback.retryStatusCodes.0 must be at least 400"),
     (("models", "mode"), "overlay", "models.mode must be 'merge' or 'replace'"),
     (("auth", "profiles"), {"x": {"provider": "openai"}}, "auth.profiles.x.type is missing"),
-    (("serverToken",), "", "serverToken is empty"),
     (("defaultModel",), 5, "defaultModel must be a string"),
 ]
 

@@ -166,3 +166,13 @@ def test_a_subject_of_the_gateways_own_is_told() -> None:
 def test_no_token_shows_in_the_table(canary: str) -> None:
     found, warnings = table({"ci": {"token": canary}}, serverToken=canary + "2")
     assert canary not in f"{found!r} {warnings}"
+
+
+@pytest.mark.parametrize("empty", ["", "  "])
+def test_an_empty_server_token_is_as_good_as_none_and_told(empty: str) -> None:
+    found, warnings = table({}, serverToken=empty)
+    assert (found.callers, found.legacy) == ({}, False)
+    assert warnings == ["serverToken is empty, which is as good as none; remove it or set a token."]
+    found, _ = table({}, {"OPEN_LLM_AUTH_TOKEN": "e"}, serverToken=empty)
+    assert who(found, "e") is not None
+    assert found.legacy

@@ -95,6 +95,10 @@ def _host_pattern(text: str) -> str:
 def _client_token(text: str) -> str:
     if not text.strip():
         raise _fault("is empty; remove it or set a token")
+    return _server_token(text)
+
+
+def _server_token(text: str) -> str:
     if any("\ud800" <= character <= "\udfff" for character in text):
         raise _fault("holds half of a surrogate pair, which no client can send")
     if text.strip() == REDACTED:
@@ -119,6 +123,8 @@ HeaderValue = Annotated[str, AfterValidator(_header_value)]
 HostPattern = Annotated[str, AfterValidator(_host_pattern)]
 Network = Annotated[str, AfterValidator(_network)]
 ClientToken = Annotated[str, AfterValidator(_client_token)]
+#: May be empty, which is as good as none and is warned of: whoever clears the field means to have no such token.
+ServerToken = Annotated[str, AfterValidator(_server_token)]
 TokenHash = Annotated[str, AfterValidator(_token_hash)]
 Milliseconds = Annotated[int, BeforeValidator(_milliseconds)]
 Count = Annotated[int, Field(ge=0)]
@@ -339,7 +345,7 @@ class ConfigDocument(_Section):
     server: ServerSection = ServerSection()
     active_provider_ids: list[str] | None = None
     default_model: str | None = None
-    server_token: ClientToken | None = None
+    server_token: ServerToken | None = None
 
 
 def validate(data: Mapping[str, object], name: str = "The config") -> ConfigDocument:

@@ -44,14 +44,17 @@ def compile_tokens(
         ConfigInvalid: two tokens are the same secret; `message` names both places.
     """
     section = document.authorization
+    server_token = (document.server_token or "").strip()
+    if document.server_token is not None and not server_token:
+        warnings.append("serverToken is empty, which is as good as none; remove it or set a token.")
     known = [*_configured(section.tokens, secrets, ids, warnings)]
     if section.legacy_admin_compatibility:
-        known += _legacy(document.server_token, variable, secrets, warnings)
+        known += _legacy(server_token, variable, secrets, warnings)
     _refuse_twins(known)
     return TokenTable(
         callers=MappingProxyType({each.digest: each.caller for each in known}),
         configured=len(section.tokens),
-        legacy=bool(document.server_token or (variable or "").strip()),
+        legacy=bool(server_token or (variable or "").strip()),
     )
 
 
@@ -67,10 +70,8 @@ def _configured(
             yield _Known(path, found, caller)
 
 
-def _legacy(
-    configured: str | None, variable: str | None, secrets: SecretSource, warnings: list[str]
-) -> Iterator[_Known]:
-    if configured is not None:
+def _legacy(configured: str, variable: str | None, secrets: SecretSource, warnings: list[str]) -> Iterator[_Known]:
+    if configured:
         found = _resolved(configured, "serverToken", secrets, warnings)
         if found is not None:
             yield _Known("serverToken", found, _LEGACY)
