@@ -48,6 +48,7 @@ def test_the_url_is_one_that_works_on_this_machine(host, url):
         (Access("shown", token="ola_x", new=True), "ola_x"),
         (Access("file", path=PATH), "$(cat '/home of/ann/admin-token')"),
         (Access("environment"), "$OPEN_LLM_AUTH_TOKEN"),
+        (Access("dotenv", path=Path("/home/.env")), "$OPEN_LLM_AUTH_TOKEN"),
         (Access("anonymous"), "anything"),
         (Access("stored"), "<your token>"),
     ],

@@ -135,6 +135,18 @@ def test_a_token_of_the_environment_is_used_and_none_is_made(home):
     assert not (home / "admin-token").exists()
 
 
+def test_a_token_of_the_dotenv_is_pointed_at_and_not_printed(home):
+    (home / ".env").write_text("OPEN_LLM_AUTH_TOKEN=canary-dotenv-token\n")
+    (home / ".env").chmod(0o600)
+    with GatewayProcess(home, None) as gateway:
+        log = gateway.log()
+        assert gateway.request("GET", "/v1/models", token="canary-dotenv-token").status == 200
+        assert json.loads(shell(printed(log, "curl"), home, OPEN_LLM_AUTH_TOKEN="canary-dotenv-token"))["choices"]
+    assert f"the line OPEN_LLM_AUTH_TOKEN of {home / '.env'}" in log
+    assert "canary-dotenv-token" not in log
+    assert not (home / "config.json").exists()
+
+
 def test_anonymous_mode_needs_no_token_on_loopback(home):
     with GatewayProcess(home, None, environ={"OPEN_LLM_AUTH_ALLOW_ANON": "1"}) as gateway:
         assert gateway.request("GET", "/v1/models", token="").status == 200

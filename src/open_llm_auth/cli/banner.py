@@ -22,10 +22,11 @@ class Access:
     """How a client on this machine gets in, and what to paste for it.
 
     `shown`: a token made just now, printed this once. `file`: it stands in a file of its own. `environment`: it is
-    $OPEN_LLM_AUTH_TOKEN. `anonymous`: anything goes. `stored`: only its owner knows it.
+    $OPEN_LLM_AUTH_TOKEN. `dotenv`: it is OPEN_LLM_AUTH_TOKEN in the file at `path`. `anonymous`: anything goes.
+    `stored`: only its owner knows it.
     """
 
-    how: Literal["shown", "file", "environment", "anonymous", "stored"]
+    how: Literal["shown", "file", "environment", "dotenv", "anonymous", "stored"]
     token: str = field(default="", repr=False)
     path: Path | None = None
     #: made by this very start
@@ -38,6 +39,7 @@ class Access:
             "shown": self.token,
             "file": f"$(cat {shlex.quote(str(self.path))})",
             "environment": "$OPEN_LLM_AUTH_TOKEN",
+            "dotenv": "$OPEN_LLM_AUTH_TOKEN",
             "anonymous": "anything",
             "stored": "<your token>",
         }
@@ -120,6 +122,8 @@ def _demo(facts: Facts) -> list[str]:
 
 
 def _token(access: Access) -> list[str]:
+    if access.how == "dotenv":
+        return [f"The token is the line OPEN_LLM_AUTH_TOKEN of {access.path}; put it in place of the variable.", ""]
     if not access.new:
         return []
     if access.how == "shown":

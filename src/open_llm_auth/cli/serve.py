@@ -225,6 +225,8 @@ def _known_access(bench: Workbench) -> Access:
         pass  # there is none, or it is not ours
     if digest(bench.environ.get("OPEN_LLM_AUTH_TOKEN", "").strip()) in callers:
         return Access("environment")
+    if digest((bench.secrets.variable("OPEN_LLM_AUTH_TOKEN") or "").strip()) in callers:
+        return Access("dotenv", path=bench.path.parent / ".env")
     return Access("stored")
 
 
@@ -248,7 +250,7 @@ def _make_admin_token(bench: Workbench) -> Access | None:
     fields = {"tokenHash": token_hash, "scopes": [], "admin": True, "enabled": True}
 
     def change(data: dict[str, Any]) -> None:
-        if data.get("serverToken") or data.get("authorization", {}).get("tokens"):
+        if str(data.get("serverToken") or "").strip() or data.get("authorization", {}).get("tokens"):
             raise _Settled
         # Under the config's lock, and before it: a stored hash whose token is lost would lock everybody out.
         if not shown:
