@@ -97,6 +97,20 @@ def test_wide_permissions_are_a_warning_and_tightened_at_the_next_write(file: Co
     assert file.path.parent.stat().st_mode & 0o777 == 0o700
 
 
+@pytest.mark.parametrize(("variable", "after"), [("OPEN_LLM_AUTH_HOME", 0o700), ("OPEN_LLM_AUTH_CONFIG", 0o755)])
+def test_a_named_home_is_closed_whatever_else_is_in_it_and_the_place_of_a_named_file_is_not(
+    tmp_path: Path, variable: str, after: int
+) -> None:
+    home = tmp_path / "home"
+    home.mkdir()
+    home.chmod(0o755)
+    (home / "notes.txt").touch()
+    named = home if variable == "OPEN_LLM_AUTH_HOME" else home / "config.json"
+    file = ConfigFile(home / "config.json", environ={"HOME": str(tmp_path), variable: str(named)})
+    file.update(setter("x", 1))
+    assert home.stat().st_mode & 0o777 == after
+
+
 @pytest.mark.parametrize("content", ["directory", "pipe", "loop"])
 def test_what_is_no_file_is_never_read_nor_replaced(file: ConfigFile, content: str) -> None:
     file.path.parent.mkdir()

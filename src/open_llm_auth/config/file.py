@@ -23,6 +23,7 @@ from .document import Document, etag_of, parse, serialise
 from .lock import locked
 from .mirrors import merge, sync
 from .model import validate
+from .paths import is_own_home
 from .privacy import make_private_directory, privacy_warnings, tighten
 from .reading import Stamp, read_regular, stamp_of
 from .secrets_io import EnvironmentSecrets
@@ -150,7 +151,7 @@ class ConfigFile:
         """Replace the file; False when it is no longer the one that was read."""
         if before.document.exists:
             self._back_up(before.raw)
-        tighten(self.path.parent, self.path.name)
+        tighten(self.path.parent, self.path.name, own=is_own_home(self.path.parent, self._environ))
         return write_atomically(target, raw, still_due=lambda: stamp_of(target) == before.stamp)
 
     def _back_up(self, raw: bytes) -> None:

@@ -38,14 +38,15 @@ def give_to_owner_of(model: Path, made: Path | int) -> None:
         os.chown(made, owner.st_uid, owner.st_gid)
 
 
-def tighten(directory: Path, config_name: str) -> None:
-    """Close the config's directory to others if it is the gateway's own: OPEN_LLM_AUTH_CONFIG may name a file in
-    ``/tmp`` or ``/etc``, which are everybody's. Another user's directory is left alone, with the warning."""
+def tighten(directory: Path, config_name: str, *, own: bool = False) -> None:
+    """Close the config's directory to others if it is the gateway's own, because `own` says so or because nothing else
+    is in it: OPEN_LLM_AUTH_CONFIG may name a file in ``/tmp`` or ``/etc``, which are everybody's. Another user's
+    directory is left alone, with the warning."""
     mode = _mode(directory)
     if mode is None or not mode & 0o077 or mode & stat.S_ISVTX:
         return
     try:
-        if directory.name == ".open_llm_auth" or _is_ours(directory, config_name):
+        if own or directory.name == ".open_llm_auth" or _is_ours(directory, config_name):
             directory.chmod(0o700)
     except PermissionError:
         pass  # the warning of the next reading says it
