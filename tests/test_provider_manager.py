@@ -614,6 +614,23 @@ def test_a_header_less_provider_is_asked_once_per_address() -> None:
     assert house.tries("ollama/m") == ["ollama/m with ollama:a", "ollama/m with ollama:far"]
 
 
+# -- Keys that are none ------------------------------------------------------------------------------------------
+
+
+def test_a_token_of_the_gateway_is_no_key_of_a_provider_wherever_a_client_keeps_it() -> None:
+    """Clients read OPENAI_API_KEY, so that is where people put the token, in the shell that starts the gateway too."""
+    house = House(env={"OPENAI_API_KEY": "ola_" + "a" * 43})
+    assert "openai" not in house.usable()
+    with pytest.raises(NoCredentials, match="a token of this gateway"):
+        house.plan("openai/gpt-5.5", caller=ADMIN)
+
+
+def test_a_misspelt_provider_is_told_the_closest_ones() -> None:
+    with pytest.raises(ProviderNotFound) as caught:
+        House(env=OPENAI).plan("opnai/gpt-5.5")
+    assert caught.value.details["closest"][0] == "openai/gpt-5.5"
+
+
 # -- A sign-in that stands in ------------------------------------------------------------------------------------
 
 CODEX = CARRIED | {"openai-codex-responses"}

@@ -9,7 +9,17 @@ import pytest
 from open_llm_auth.auth.profiles import Selection, candidates_of, select, unusable
 from open_llm_auth.auth.secrets import parse_reference
 from open_llm_auth.errors import NoCredentials, NotConfigured, SecretUnavailable
-from open_llm_auth.values import Caller, Credential, Endpoint, PassedOver, Profile, Provider, Secret, SecretRef
+from open_llm_auth.values import (
+    Caller,
+    Credential,
+    Endpoint,
+    PassedOver,
+    Profile,
+    Provider,
+    Secret,
+    SecretRef,
+    TokenTable,
+)
 
 ADA = Caller("ada")
 LAB = Endpoint("https", "lab.example", 443, "/v1")
@@ -45,6 +55,7 @@ def selected(
         secrets=Variables(env),
         now_ms=1_000_000.0,
         made={} if made is None else made,
+        tokens=TokenTable(),
     )
 
 

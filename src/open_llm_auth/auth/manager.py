@@ -33,7 +33,7 @@ from ..values import (
 )
 from .health import HealthTable
 from .profiles import Selection, select, unusable
-from .references import closest, family, plain, shown
+from .references import closest, closest_ids, family, plain, shown
 from .view import DEMO, Entry, View
 
 __all__ = ["Discovered", "ProviderManager"]
@@ -300,8 +300,9 @@ class ProviderManager:
                 param="model",
                 details={"closest": near, "providers": known},
             )
-        left, slash, _ = name.partition("/")
+        left, slash, rest = name.partition("/")
         if slash:
+            near = near or [f"{each}/{rest}" for each in closest_ids(left, view.entries)]
             return ProviderNotFound(
                 f"Unknown provider {shown(left)}, and no usable provider lists a model {shown(name)}.{_hint(near)}",
                 param="model",
@@ -349,6 +350,7 @@ class ProviderManager:
             secrets=self._secrets,
             now_ms=self._clock.now() * 1000,
             made=entry.made,
+            tokens=entry.tokens,
         )
 
     def _select_preferred(self, view: View, entry: Entry, caller: Caller, preferred: str | None) -> Selection:
@@ -361,6 +363,7 @@ class ProviderManager:
             secrets=self._secrets,
             now_ms=self._clock.now() * 1000,
             made=entry.made,
+            tokens=entry.tokens,
         )
         return Selection(selection.credentials, entry.notes + selection.passed_over, selection.lapsed)
 

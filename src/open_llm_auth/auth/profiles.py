@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 from ..errors import NoCredentials, NotConfigured, SecretUnavailable
+from ..policy.access import is_gateway_token
 from ..ports import SecretSource
 from ..values import (
     Auth,
@@ -21,6 +22,7 @@ from ..values import (
     Provider,
     Secret,
     SecretRef,
+    TokenTable,
 )
 
 __all__ = ["NO_ADDRESS_NEEDED", "Candidate", "Selection", "candidates_of", "select", "unusable"]
@@ -102,10 +104,12 @@ def select(
     secrets: SecretSource,
     now_ms: float,
     made: MutableMapping[str, Credential],
+    tokens: TokenTable,
 ) -> Selection:
     """Resolve `candidates` for `caller`. `now_ms` is milliseconds since the epoch.
 
-    `made` keeps the credentials of the last calls by candidate id: the same secret gives the same object.
+    `made` keeps the credentials of the last calls by candidate id: the same secret gives the same object. `tokens` are
+    the gateway's own, which no provider may see.
     """
     found: list[Credential] = []
     passed: list[PassedOver] = []
@@ -124,14 +128,19 @@ def select(
             continue
         if candidate.source == "none" and provider.key_optional and found:
             continue  # a server that has been given a key would only refuse to go without
+        credential = made.get(candidate.id)
+        if credential is None or credential.secret != secret:
+            if secret is not None and candidate.variable and is_gateway_token(tokens, secret.reveal()):
+                passed.append(PassedOver(candidate.id, "it is a token of this gateway, which no provider may see"))
+                continue
+            credential = None
         # Where no credential is sent, two candidates for one address are the same request.
         key = (secret if provider.auth_header else None, candidate.endpoint)
         if (twin := seen.get(key)) is not None:
             passed.append(PassedOver(candidate.id, f"the same credential as {twin!r}"))
             continue
         seen[key] = candidate.id
-        credential = made.get(candidate.id)
-        if credential is None or credential.secret != secret:
+        if credential is None:
             credential = made[candidate.id] = Credential(
                 id=candidate.id,
                 provider=provider.id,

@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterable
 from typing import Final
 
-__all__ = ["closest", "family", "plain", "shown"]
+__all__ = ["closest", "closest_ids", "family", "plain", "shown"]
 
 #: Claude Code appends it to ask for the long context; no provider knows it as a model.
 _CONTEXT_SUFFIX: Final = "[1m]"
@@ -54,6 +54,11 @@ def closest(name: str, refs: Iterable[str]) -> list[str]:
         text = ref.lower() if "/" in name else ref.partition("/")[2].lower()
         pool.setdefault(text, ref)
     return [pool[text] for text in difflib.get_close_matches(name, pool, n=3, cutoff=0.6)]
+
+
+def closest_ids(provider_id: str, ids: Iterable[str]) -> list[str]:
+    """At most three provider ids that a misspelt one may have meant."""
+    return difflib.get_close_matches(provider_id.lower()[:_LONGEST_COMPARED], ids, n=3, cutoff=0.6)
 
 
 def shown(text: str) -> str:

@@ -9,7 +9,7 @@ from types import MappingProxyType
 from typing import Final
 
 from ..errors import ProfileNotFound, ProfileOwnerMismatch, ProviderKindNotSupported
-from ..values import EMPTY, Caller, Credential, Endpoint, Model, PassedOver, Profile, Provider, Snapshot
+from ..values import EMPTY, Caller, Credential, Endpoint, Model, PassedOver, Profile, Provider, Snapshot, TokenTable
 from .profiles import Candidate, candidates_of
 from .references import shown
 
@@ -50,6 +50,7 @@ class Entry:
     notes: tuple[PassedOver, ...]
     by_key: Mapping[str, Model]
     variants: Mapping[str, Provider]
+    tokens: TokenTable
     #: credentials made by the last calls, by candidate id
     made: dict[str, Credential] = field(default_factory=dict, repr=False, compare=False)
 
@@ -192,6 +193,7 @@ class View:
                 if found is None
             ),
             by_key=MappingProxyType(_by_key(provider)),
+            tokens=self.snapshot.tokens,
             variants=MappingProxyType({api: replace(provider, api=api) for api in apis}) if len(apis) > 1 else EMPTY,
         )
 

@@ -108,13 +108,15 @@ def set_server_token(
     stdin: StdinOption = False,
 ) -> None:
     """Set the one legacy admin token. Better: a token for each client, with `tokens create`."""
+    from ..policy.access import TOKEN_PREFIX
+
     bench = Workbench.here()
     given = None
     if not generate:
         asked = at_terminal() and not stdin
         ask_it = ask_optional_secret if asked else ask_secret
         given = ask_it("Server token (empty: make one)" if asked else "Server token", stdin=stdin)
-    token = given.reveal() if given else f"ola_{secrets.token_urlsafe(32)}"
+    token = given.reveal() if given else f"{TOKEN_PREFIX}{secrets.token_urlsafe(32)}"
     _refuse_twin(bench, token)
     after = bench.file.update(edits.set_server_token(token))
     if given is None:

@@ -28,7 +28,9 @@ NameArgument = Annotated[str, typer.Argument(metavar="NAME", help="The token's n
 
 def new_token() -> tuple[str, str]:
     """A token of 256 random bits, and the hash that is stored of it."""
-    token = f"ola_{secrets.token_urlsafe(32)}"
+    from ..policy.access import TOKEN_PREFIX
+
+    token = f"{TOKEN_PREFIX}{secrets.token_urlsafe(32)}"
     return token, f"sha256:{hashlib.sha256(token.encode()).hexdigest()}"
 
 

@@ -129,10 +129,17 @@ class Workbench:
         """Provider ids and the variables that hold a key for them; the first that is set counts."""
         found = []
         for provider in self.snapshot.providers.values():
-            name = next((name for name in provider.env_names if self.secrets.environment(name)), None)
+            name = next((name for name in provider.env_names if self._holds_key(name)), None)
             if name is not None:
                 found.append((provider.id, name))
         return tuple(found)
+
+    def _holds_key(self, name: str) -> bool:
+        """Whether it is set, and not to what lets a client into a gateway."""
+        from ..policy.access import is_gateway_token
+
+        secret = self.secrets.environment(name)
+        return secret is not None and not is_gateway_token(self.snapshot.tokens, secret.reveal())
 
     def usable(self) -> tuple[Provider, ...]:
         """Providers that can be called now, the demo left out when there is another."""

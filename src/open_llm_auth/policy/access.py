@@ -15,6 +15,7 @@ from ..values import Caller, TokenTable
 
 __all__ = [
     "LOCAL_ADMIN",
+    "TOKEN_PREFIX",
     "Scope",
     "allows",
     "check_host",
@@ -22,6 +23,7 @@ __all__ = [
     "check_scope",
     "digest",
     "find_caller",
+    "is_gateway_token",
     "presented_token",
     "unauthenticated",
 ]
@@ -30,6 +32,9 @@ Scope = Literal["read", "write", "admin"]
 
 #: Whoever runs a command on the machine itself (SPEC §8).
 LOCAL_ADMIN = Caller(subject="local-admin", admin=True, kind="local")
+
+#: What every token that the gateway makes begins with.
+TOKEN_PREFIX = "ola_"
 
 _ANONYMOUS = Caller(subject="anonymous", admin=True, kind="anonymous")
 _LOOPBACK_NAMES = frozenset({"localhost", "host.docker.internal"})
@@ -94,6 +99,14 @@ def unauthenticated(table: TokenTable) -> Unauthenticated:
             "(or set OPEN_LLM_AUTH_TOKEN)."
         )
     return Unauthenticated(message, headers=_CHALLENGE)
+
+
+def is_gateway_token(table: TokenTable, text: str) -> bool:
+    """Whether this is a client's key to a gateway, and not a gateway's key to a provider.
+
+    Clients keep the first where programs look for the second (`OPENAI_API_KEY`), so that the two are easily mixed up.
+    """
+    return text.startswith(TOKEN_PREFIX) or digest(text) in table.callers
 
 
 def check_scope(caller: Caller, required: Scope) -> None:
