@@ -183,3 +183,20 @@ def test_a_log_that_nobody_reads_stops_neither_the_calls_nor_the_end(tmp_path):
         assert process.wait(10) is not None
         held = os.read(reading, 1 << 20)
     assert len(held) >= 1 << 16, "the pipe was full, or this proves nothing"
+
+
+async def test_a_refused_destination_is_told_in_the_log_once_and_not_to_the_caller(tmp_path):
+    row = {"baseUrl": "http://10.1.2.3/v1", "api": "openai-completions", "auth": "api-key", "apiKey": "sk-1234567890"}
+    token = {"tokens": {"ci": {"token": "tok-ci-123456", "scopes": ["write"]}}}
+    write(tmp_path, {"providers": {"inside": row}, "authorization": token})
+    log: list[str] = []
+    async with open_gateway({"OPEN_LLM_AUTH_HOME": str(tmp_path)}, log=log.append) as gateway:
+        transport = httpx.ASGITransport(gateway.application)
+        async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as client:
+            client.headers["x-api-key"] = "tok-ci-123456"
+            for _ in range(3):
+                body = {"model": "inside/m", "messages": [{"role": "user", "content": "x"}]}
+                answer = await client.post("/v1/chat/completions", json=body)
+                assert answer.status_code == 403
+    lines = [line for line in "".join(log).splitlines() if line.startswith("egress blocked")]
+    assert lines == ["egress blocked: provider 'inside' to '10.1.2.3': insecure_http_forbidden"]

@@ -103,6 +103,7 @@ async def open_gateway(
         secrets=config.secrets,
         clock=clock,
         discovered=discovery.models,
+        on_blocked=lambda *seen: ledger.note(_egress_line("blocked", Sighting(*seen))),
     )
     authenticator = Authenticator(
         anonymous=_on(environ, "OPEN_LLM_AUTH_ALLOW_ANON") and tokenless(config.current().tokens),

@@ -105,7 +105,9 @@ class Relay:
         secrets: SecretSource,
         clock: Clock,
         discovered: Callable[[], Discovered],
+        on_blocked: Callable[[str, str, str], object],
     ) -> None:
+        """`on_blocked` is told provider, host and reason, once for each destination and snapshot."""
         self._config = config
         self._manager = manager
         self._health = health
@@ -115,6 +117,7 @@ class Relay:
         self._hiding = Hiding(secrets)
         self._clock = clock
         self._discovered = discovered
+        self._on_blocked = on_blocked
         #: verdicts about endpoints, good for one snapshot
         self._judged_for: Snapshot | None = None
         self._judged: dict[tuple[str, Endpoint], Verdict] = {}
@@ -379,6 +382,8 @@ class Relay:
         verdict = self._judged.get(key)
         if verdict is None:
             verdict = self._judged[key] = check_endpoint(snapshot.egress, *key)
+            if not verdict.allowed:
+                self._on_blocked(attempt.provider.id, endpoint.host, verdict.reason or "")
         if verdict.allowed:
             return None
         return blocked(attempt.provider.id, endpoint, verdict.reason or "blocked", "resolve")
