@@ -109,7 +109,7 @@ async def test_work_that_fails_is_logged_without_the_reason_in_words_and_goes_on
     assert "sk-" not in "".join(log)
 
 
-async def test_a_fault_of_the_config_and_its_end_are_in_the_log_and_so_is_what_egress_rules_noticed(tmp_path):
+async def test_a_fault_of_the_config_and_its_end_are_logged_and_so_is_what_the_egress_rules_noticed(tmp_path):
     log: list[str] = []
     row = {"baseUrl": "http://127.0.0.1:9/v1", "api": "openai-completions", "apiKey": "sk-1", "models": [{"id": "m"}]}
     document = {
@@ -182,7 +182,7 @@ def test_a_log_that_nobody_reads_stops_neither_the_calls_nor_the_end(tmp_path):
         process.terminate()
         assert process.wait(10) is not None
         held = os.read(reading, 1 << 20)
-    assert len(held) >= 1 << 16, "the pipe was full, or this proves nothing"
+    assert held.count(b"\n") < 1_400, "the pipe was full, or this proves nothing"
 
 
 async def test_a_refused_destination_is_told_in_the_log_once_and_not_to_the_caller(tmp_path):
