@@ -111,7 +111,8 @@ def test_a_failed_attempt_moves_on_to_the_next_credential(start, alpha, behaviou
     assert answer.status_code == 200
     assert answer.headers["x-gateway-profile"] == "alpha:two"
     assert answer.headers["x-gateway-attempts"] == "2"
-    assert [call.request.key for call in alpha.calls] == [FIRST, SECOND]
+    # A kept connection that closes unanswered is replaced once before the attempt counts as failed.
+    assert list(dict.fromkeys(call.request.key for call in alpha.calls)) == [FIRST, SECOND]
 
 
 def test_a_cooling_credential_is_skipped_by_the_next_call(start, alpha):
