@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ipaddress
 import re
-import traceback
 from collections.abc import Callable, Iterable, Mapping
 from functools import lru_cache
 from typing import Final
@@ -16,6 +15,7 @@ from ..values import ServerSettings
 from .asgi import Disconnected, Exchange, Handler, Receive, Scope, Send
 from .auth import Authenticator
 from .errors import write_error
+from .faults import describe_fault
 from .routes import ROUTES, Route, find_route, surface_of
 from .usage import Ledger, Row
 
@@ -70,7 +70,7 @@ class Edge:
             row.status, row.code = _CLIENT_GONE, "client_disconnected"
         except Exception as error:  # noqa: BLE001 - the server's one edge: whatever is left is a fault of ours
             row.code = InternalError.code
-            self._log_fault(_describe(error, row.call_id))
+            self._log_fault(f"{row.call_id} {describe_fault(error)}")
             await _refuse(exchange, InternalError(f"The gateway failed. Its log tells more under {row.call_id}."))
         finally:
             row.ended = self._clock.monotonic()
@@ -173,9 +173,3 @@ async def _refuse(exchange: Exchange, error: GatewayError) -> None:
     body = write_error(exchange.surface, error, exchange.row.request_id)
     headers = tuple((name.encode(), value.encode("latin-1", "replace")) for name, value in error.headers)
     await exchange.respond(error.status, body, headers, b"application/json")
-
-
-def _describe(error: Exception, call_id: str) -> str:
-    """Where it broke, without the exception's text: that could quote a body or a secret."""
-    frames = "".join(traceback.format_tb(error.__traceback__))
-    return f"{call_id} {type(error).__name__}\n{frames}"
