@@ -108,7 +108,9 @@ def _tokens(bench: Workbench) -> Iterator[Finding]:
     elif bench.anonymous_wanted and bench.tokenless:
         yield Finding("tokens", "warning", "anonymous mode: whoever reaches the port is admin")
     else:
-        how = "`serve` makes one on its first run, or: open-llm-auth tokens create NAME --admin"
+        how = "make one with: open-llm-auth tokens create NAME --admin"
+        if bench.tokenless:
+            how += " (or let `serve` make one on its first run)"
         yield Finding("tokens", "warning", f"no token is in force, so nobody may call; {how}")
 
 
