@@ -20,6 +20,22 @@ LISTS = {
         [("a.gguf", 512)],
     ),
     "names": ({"models": [{"name": "a", "size": 1}, {"model": "b"}]}, [("a", None), ("b", None)]),
+    "Google": (
+        {
+            "models": [
+                {"name": "models/a", "inputTokenLimit": 9, "supportedGenerationMethods": ["generateContent", "x"]},
+                {"name": "models/b", "supportedGenerationMethods": ["embedContent"]},
+                {"name": "models/c", "supportedGenerationMethods": ["predict", 7]},
+                {"name": "models/", "supportedGenerationMethods": ["generateContent"]},
+            ]
+        },
+        [("a", 9), ("b", None)],
+    ),
+    "Google for OpenAI's clients": (
+        {"data": [{"id": "models/a", "object": "model", "owned_by": "google"}]},
+        [("a", None)],
+    ),
+    "a folder of that name": ({"data": [{"id": "models/a.gguf", "owned_by": "me"}]}, [("models/a.gguf", None)]),
     "bare": ([{"id": "a"}, "b"], [("a", None), ("b", None)]),
     "twice": ([{"id": "a"}, {"id": "a", "context_length": 1}], [("a", None)]),
     "nonsense rows": ([{}, 1, None, {"id": 7}, {"id": ""}, {"id": "a\n"}, {"id": "x" * 999}, "b"], [("b", None)]),

@@ -28,8 +28,8 @@ __all__ = [
     "read_error",
     "read_request",
     "read_usage",
+    "rewrite",
     "write_error",
-    "write_request",
 ]
 
 Raw = msgspec.Raw
@@ -77,12 +77,12 @@ def asked_encoding(envelope: Mapping[str, Raw]) -> str | None:
     return read_text(envelope, "encoding_format")
 
 
-def write_request(envelope: Mapping[str, Raw], *, model: str) -> bytes:
-    """The body to send: the same fields with `model` replaced, and without an `encoding_format` of null."""
+def rewrite(envelope: Mapping[str, Raw], model: str) -> dict[str, Raw]:
+    """The request to send: the same fields with `model` replaced, and without an `encoding_format` of null."""
     fields = {**envelope, "model": Raw(msgspec.json.encode(model))}
     if is_null(fields.get("encoding_format")):
         fields.pop("encoding_format", None)
-    return msgspec.json.encode(fields)
+    return fields
 
 
 def adapt_reply(body: bytes, asked: str | None) -> bytes:

@@ -9,7 +9,17 @@ import msgspec
 
 from ..errors import InvalidRequest
 
-__all__ = ["Envelope", "first_byte", "is_null", "read_envelope", "read_flag", "read_model", "read_text", "type_of"]
+__all__ = [
+    "Envelope",
+    "check_model",
+    "first_byte",
+    "is_null",
+    "read_envelope",
+    "read_flag",
+    "read_model",
+    "read_text",
+    "type_of",
+]
 
 Envelope = dict[str, msgspec.Raw]
 
@@ -105,8 +115,15 @@ def read_model(envelope: Mapping[str, msgspec.Raw]) -> str | None:
         InvalidRequest: it is not a string, or an empty, overlong or unprintable one.
     """
     model = read_text(envelope, "model")
-    if model is None:
-        return None
+    return None if model is None else check_model(model)
+
+
+def check_model(model: str) -> str:
+    """The name itself, if it can be one.
+
+    Raises:
+        InvalidRequest: it is empty, overlong or unprintable.
+    """
     if not model.strip():
         raise InvalidRequest("'model' is empty; name a model, or leave it out to use the default one.", param="model")
     if len(model) > _MODEL_LIMIT:

@@ -1,15 +1,48 @@
-"""What happened in a model's answer, without a dialect."""
+"""What happens in a model's answer, without a dialect: one closed union, read and written by every dialect (ARCHITECTURE).
+
+Order is part of the meaning. An answer is `Started`, then blocks, then `Finished` or `Failed`, which come last and once.
+A block is a run of events of one kind: text (`TextDelta`, `Citation`, `Logprobs`), refusal (`RefusalDelta`), thinking
+(`ThinkingDelta`, then at most one `ThinkingSigned`) or one tool call (`ToolCallStarted`, then `ToolCallDelta`). A block
+ends where an event of another kind comes, where a `ToolCallStarted` comes, or at a `BlockEnded`, which parts two blocks
+of the same kind. Blocks never interleave: a decoder of a dialect that lets them (OpenAI chat's tool calls) puts them in
+order (`sequence.py`). A plain answer is the same list of events, each block said in one delta.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any, Final, Literal
 
-__all__ = ["ErrorBody", "Usage"]
+import msgspec
+
+__all__ = [
+    "CONTENT",
+    "BlockEnded",
+    "Citation",
+    "ErrorBody",
+    "Event",
+    "Failed",
+    "Finished",
+    "Logprobs",
+    "Opaque",
+    "RefusalDelta",
+    "Signature",
+    "Started",
+    "StopReason",
+    "TextDelta",
+    "ThinkingDelta",
+    "ThinkingSigned",
+    "TokenLogprob",
+    "ToolCallDelta",
+    "ToolCallStarted",
+    "Usage",
+]
 
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """Tokens of one call as the provider counted them. `input` includes cached tokens, `output` includes reasoning."""
+    """Tokens of one call as the provider counted them. `input` includes cached tokens, read and written; `output`
+    includes reasoning."""
 
     input: int = 0
     output: int = 0
@@ -30,3 +63,138 @@ class ErrorBody:
     code: str | None = None
     param: str | None = None
     retry_after: float | None = None
+
+
+#: Why an answer ended. `length` is a token limit (the context window too), `stop_sequence` one of the caller's own,
+#: `refusal` a safety system, `pause` a turn that the caller is to continue (Anthropic's `pause_turn`).
+StopReason = Literal["stop", "length", "tool_calls", "stop_sequence", "refusal", "pause"]
+
+
+class Signature(msgspec.Struct, frozen=True):
+    """Proof of reasoning, or reasoning that is sealed. Only its `origin`, the dialect that issued it, can read it.
+
+    `value` is the text exactly as that dialect wrote it. `id` is the item's own id where the origin wants it back.
+    """
+
+    origin: str
+    value: str
+    id: str = ""
+
+
+class Started(msgspec.Struct, frozen=True):
+    """The answer begins. `usage` is what is known so far, input only. `created` is seconds since the epoch."""
+
+    id: str = ""
+    model: str = ""
+    usage: Usage | None = None
+    created: int | None = None
+
+
+class TextDelta(msgspec.Struct, frozen=True):
+    text: str
+
+
+class RefusalDelta(msgspec.Struct, frozen=True):
+    """Words of the model that decline, where the dialect tells them from text (OpenAI)."""
+
+    text: str
+
+
+class ThinkingDelta(msgspec.Struct, frozen=True):
+    """Reasoning in words. `summary` says that they are a summary of it."""
+
+    text: str
+    summary: bool = False
+
+
+class ThinkingSigned(msgspec.Struct, frozen=True):
+    """Ends a thinking block. Without a `ThinkingDelta` before it the block is one whose words are withheld.
+
+    `redacted`: the value is Anthropic's `redacted_thinking` and not the signature of words.
+    """
+
+    signature: Signature
+    redacted: bool = False
+
+
+class ToolCallStarted(msgspec.Struct, frozen=True):
+    """`custom`: the deltas are free text and not JSON (OpenAI's custom tools). `signature` is Gemini's for this call."""
+
+    id: str
+    name: str
+    custom: bool = False
+    signature: Signature | None = None
+
+
+class ToolCallDelta(msgspec.Struct, frozen=True):
+    """A piece of the arguments' JSON text. A call without any is a call with ``{}``."""
+
+    arguments: str
+
+
+class Citation(msgspec.Struct, frozen=True):
+    """A source of the text block it stands in. Offsets are characters of that block's text."""
+
+    url: str = ""
+    title: str = ""
+    quote: str = ""
+    start: int | None = None
+    end: int | None = None
+
+
+class TokenLogprob(msgspec.Struct, frozen=True):
+    """One token with its natural logarithm of probability and, in `top`, its rivals."""
+
+    token: str
+    logprob: float
+    top: tuple[TokenLogprob, ...] = ()
+
+
+class Logprobs(msgspec.Struct, frozen=True):
+    tokens: tuple[TokenLogprob, ...]
+
+
+class BlockEnded(msgspec.Struct, frozen=True):
+    """The block before it is over; what comes next is another, even of the same kind."""
+
+
+class Opaque(msgspec.Struct, frozen=True):
+    """An item that has no meaning outside its dialect, as its JSON says it: only that dialect writes it again."""
+
+    dialect: str
+    value: Any
+
+
+class Finished(msgspec.Struct, frozen=True):
+    """The answer is whole. `usage` is the final count. `stop_sequence` is the one that was met, where it is known."""
+
+    reason: StopReason
+    usage: Usage | None = None
+    stop_sequence: str | None = None
+    service_tier: str | None = None
+
+
+class Failed(msgspec.Struct, frozen=True):
+    """The provider reported an error within an answer that had begun."""
+
+    error: ErrorBody
+
+
+Event = (
+    Started
+    | TextDelta
+    | RefusalDelta
+    | ThinkingDelta
+    | ThinkingSigned
+    | ToolCallStarted
+    | ToolCallDelta
+    | Citation
+    | Logprobs
+    | BlockEnded
+    | Opaque
+    | Finished
+    | Failed
+)
+
+#: What commits a stream (SPEC §5): something a client has seen.
+CONTENT: Final = (TextDelta, RefusalDelta, ThinkingDelta, ThinkingSigned, ToolCallStarted, Opaque)

@@ -23,7 +23,13 @@ _WINDOWS: Final = (
     #: LM Studio
     "loaded_context_length",
     "max_context_length",
+    #: Google
+    "inputTokenLimit",
 )
+#: how Google names a model, in its own list and in the one it has for OpenAI's clients
+_GOOGLE_PREFIX: Final = "models/"
+#: what a model of Google's must be able to do to be of use here
+_GOOGLE_METHODS: Final = frozenset({"generateContent", "embedContent"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +43,8 @@ class ListedModel:
 def read_models(body: bytes) -> tuple[ListedModel, ...]:
     """The models of a list, each id once, at most 10,000; rows that make no sense are left out.
 
-    Takes ``{"data": [{"id"}]}``, ``{"models": [{"id" or "name"}]}`` and bare lists of rows or ids.
+    Takes ``{"data": [{"id"}]}``, ``{"models": [{"id" or "name"}]}`` and bare lists of rows or ids. Of Google's models
+    those that answer or embed, without the ``models/`` before their names.
 
     Raises:
         UpstreamInvalidResponse: the body is not a list of models.
@@ -80,7 +87,14 @@ def _read_row(row: object) -> ListedModel | None:
     name = next((row[key] for key in ("id", "name", "model") if isinstance(row.get(key), str) and row[key]), None)
     if name is None or len(name) > _ID_LIMIT or not name.isprintable():
         return None
-    return ListedModel(name, _read_window(row))
+    methods = row.get("supportedGenerationMethods")
+    if isinstance(methods, list):
+        if not any(method in _GOOGLE_METHODS for method in methods if isinstance(method, str)):
+            return None
+        name = name.removeprefix(_GOOGLE_PREFIX)
+    elif row.get("owned_by") == "google":
+        name = name.removeprefix(_GOOGLE_PREFIX)
+    return ListedModel(name, _read_window(row)) if name else None
 
 
 def _read_window(row: dict[str, Any]) -> int | None:

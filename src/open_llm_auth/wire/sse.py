@@ -34,6 +34,9 @@ def split_events(block: bytes) -> list[bytes]:
     """The events of a block, each with the blank line that ends it; what follows the last one comes last."""
     if not block:
         return []
+    if block.find(b"\n\n") == len(block) - 2 and b"\r" not in block:
+        # The usual block: one event.
+        return [block]
     cuts = [0, *(match.end() for match in _CUT.finditer(block)), len(block)]
     return [block[start:end] for start, end in pairwise(cuts) if start < end]
 
@@ -43,6 +46,11 @@ def data_of(event: bytes) -> bytes | None:
     if event.startswith(b"data:") and event.find(b"\n") >= len(event) - 2 and b"\r" not in event:
         # The usual event: one line.
         return event[6:].rstrip(b"\n") if event.startswith(b"data: ") else event[5:].rstrip(b"\n")
+    if event.startswith(b"event:") and b"\r" not in event:
+        # The next usual one: its name, and one line.
+        start = event.find(b"\n")
+        if event.startswith(b"data: ", start + 1) and event.find(b"\n", start + 1) == len(event) - 2:
+            return event[start + 7 : -2]
     lines = _fields(event, b"data")
     return b"\n".join(lines) if lines else None
 

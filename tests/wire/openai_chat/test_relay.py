@@ -1,4 +1,4 @@
-"""OpenAI chat completions: requests keep their bytes, streams keep theirs, and a cut stream never looks whole."""
+"""A relayed stream keeps its bytes, and a cut one never looks whole; a plain answer becomes the stream asked for."""
 
 from __future__ import annotations
 
@@ -9,126 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from open_llm_auth.errors import InvalidRequest, UpstreamInvalidResponse
-from open_llm_auth.wire import openai_chat, sse
+from open_llm_auth.errors import UpstreamInvalidResponse
+from open_llm_auth.wire import sse
 from open_llm_auth.wire.events import ErrorBody, Usage
-from open_llm_auth.wire.openai_chat import StreamRelay, read_request, read_usage, stream_from_reply, write_request
-
-HELLO = [{"role": "user", "content": "hi"}]
-
-
-def encoded(**fields):
-    return json.dumps({"model": "m", "messages": HELLO, **fields}).encode()
-
-
-# ---------------------------------------------------------------------------------------------- requests
-
-#: What real clients sent (python and node SDKs, llm, aider, langchain, open-webui), in their order.
-REAL_REQUESTS = [
-    {"messages": HELLO, "model": "fake-model", "max_completion_tokens": 16},
-    {"model": "fake-model", "stream": True, "stream_options": {"include_usage": True}, "messages": HELLO},
-    {"messages": HELLO, "model": "fake-model", "temperature": 0, "stream": False},
-    {"model": "m", "messages": HELLO, "response_format": {"type": "json_schema", "json_schema": {"name": "a"}}},
-    {"messages": [*HELLO, {"role": "assistant", "content": None, "tool_calls": []}], "tools": [], "x-unknown": [1]},
-]
-
-
-@pytest.mark.parametrize("fields", REAL_REQUESTS)
-def test_a_request_goes_on_with_only_its_model_replaced(fields):
-    request = read_request(json.dumps(fields).encode())
-    sent = json.loads(write_request(request.envelope, model="provider's own", ask_usage=False))
-    assert sent == {**fields, "model": "provider's own"}
-    if "model" in fields:
-        assert list(sent) == list(fields)
-
-
-@pytest.mark.parametrize(
-    ("fields", "stream", "wants_usage"),
-    [
-        ({}, False, False),
-        ({"stream": None, "stream_options": None}, False, False),
-        ({"stream": True}, True, False),
-        ({"stream": True, "stream_options": {}}, True, False),
-        ({"stream": True, "stream_options": {"include_usage": None}}, True, False),
-        ({"stream": True, "stream_options": {"include_usage": False, "x": 1}}, True, False),
-        ({"stream": True, "stream_options": {"include_usage": True}}, True, True),
-    ],
-)
-def test_what_the_client_wants_is_read(fields, stream, wants_usage):
-    request = read_request(encoded(**fields))
-    assert (request.model, request.stream, request.wants_usage) == ("m", stream, wants_usage)
-
-
-@pytest.mark.parametrize(("n", "choices"), [(1, 1), (3, 3), (None, 1), (0, 1), (-2, 1), (1.5, 1), ("2", 1), (10**9, 1)])
-def test_the_number_of_choices_is_read_and_left_to_the_provider_to_judge(n, choices):
-    assert read_request(encoded(n=n)).choices == choices
-
-
-@pytest.mark.parametrize("model", [{}, {"model": None}])
-def test_a_request_may_name_no_model(model):
-    assert read_request(json.dumps({"messages": HELLO, **model}).encode()).model is None
-
-
-@pytest.mark.parametrize(
-    ("body", "param"),
-    [
-        (b"{}", "messages"),
-        (b'{"messages": null}', "messages"),
-        (b'{"messages": "hi"}', "messages"),
-        (b'{"messages": {"role": "user"}}', "messages"),
-        (b'{"messages": 3}', "messages"),
-        (b'{"messages": []}', "messages"),
-        (b'{"messages": [' + b" " * 500 + b"]}", "messages"),
-        (encoded(model=7), "model"),
-        (encoded(model=""), "model"),
-        (encoded(stream="yes"), "stream"),
-        (encoded(stream=1), "stream"),
-        (encoded(stream_options=[]), "stream_options"),
-        (encoded(stream_options="x"), "stream_options"),
-        (encoded(stream_options={"include_usage": "yes"}), "stream_options.include_usage"),
-    ],
-)
-def test_a_wrong_field_is_named_with_its_repair(body, param):
-    with pytest.raises(InvalidRequest) as caught:
-        read_request(body)
-    assert caught.value.param == param
-    assert f"'{param}'" in caught.value.message
-
-
-def test_a_list_after_much_white_space_is_a_list():
-    assert read_request(b'{"messages": [' + b" " * 500 + b'{"role": "user"}]}').model is None
-
-
-def test_usage_is_asked_for_beside_what_was_there_and_the_input_stays_as_it_was():
-    request = read_request(encoded(stream=True, stream_options={"x": 1, "include_usage": False}))
-    before = {name: bytes(raw) for name, raw in request.envelope.items()}
-    sent = json.loads(write_request(request.envelope, model="m", ask_usage=True))
-    assert sent["stream_options"] == {"x": 1, "include_usage": True}
-    assert {name: bytes(raw) for name, raw in request.envelope.items()} == before
-
-
-@pytest.mark.parametrize("options", [{}, {"stream_options": None}])
-def test_usage_is_asked_for_where_nothing_was(options):
-    request = read_request(encoded(stream=True, **options))
-    sent = json.loads(write_request(request.envelope, model="m", ask_usage=True))
-    assert sent["stream_options"] == {"include_usage": True}
-
-
-def test_a_provider_that_refuses_stream_options_is_not_sent_the_clients_either():
-    request = read_request(encoded(stream=True, stream_options={"include_usage": True}))
-    assert b"stream_options" not in write_request(request.envelope, model="m", ask_usage=True, drop_usage=True)
-
-
-def test_what_was_judged_is_what_is_sent_when_a_name_comes_twice():
-    request = read_request(b'{"model":"a","messages":[1],"model":"b"}')
-    assert request.model == "b"
-    assert write_request(request.envelope, model="b", ask_usage=False).count(b'"model"') == 1
-
-
-def test_numbers_and_escapes_below_the_top_level_are_not_rewritten():
-    body = b'{"messages":[{"content":"\\u00e9\\/"}],"model":"m","seed":12345678901234567890123,"top_p":1.10}'
-    assert write_request(read_request(body).envelope, model="m", ask_usage=False) == body
-
+from open_llm_auth.wire.openai_chat import DIALECT, StreamRelay, read_request, stream_from_reply
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
@@ -136,91 +20,6 @@ JSON = st.recursive(
     max_leaves=8,
 )
 FIELDS = st.sampled_from(["model", "messages", "stream", "stream_options", "n", "usage", "choices", "error", "x"])
-
-
-@given(st.binary() | st.dictionaries(FIELDS, JSON).map(lambda value: json.dumps(value).encode()))
-def test_a_request_is_read_or_refused_and_what_is_read_can_be_written(body):
-    try:
-        request = read_request(body)
-    except InvalidRequest:
-        return
-    for ask in (True, False):
-        assert json.loads(write_request(request.envelope, model="x", ask_usage=ask))["model"] == "x"
-
-
-# ---------------------------------------------------------------------------------------------- usage
-
-
-COUNTED = {"prompt_tokens": 10, "completion_tokens": 2, "total_tokens": 12}
-
-
-@pytest.mark.parametrize(
-    ("usage", "expected"),
-    [
-        ({"prompt_tokens": 3, "completion_tokens": 4, "total_tokens": 7}, Usage(3, 4)),
-        (
-            {
-                "prompt_tokens": 10,
-                "completion_tokens": 20,
-                "prompt_tokens_details": {"cached_tokens": 6, "audio_tokens": 0},
-                "completion_tokens_details": {"reasoning_tokens": 5},
-            },
-            Usage(10, 20, cache_read=6, reasoning=5),
-        ),
-        ({"prompt_tokens": 10, "completion_tokens": 2, "prompt_cache_hit_tokens": 8}, Usage(10, 2, cache_read=8)),
-        ({"prompt_tokens": 10, "completion_tokens": 2, "cached_tokens": 8}, Usage(10, 2, cache_read=8)),
-        (
-            {**COUNTED, "prompt_tokens_details": {}, "completion_tokens_details": {}, "prompt_cache_hit_tokens": 8},
-            Usage(10, 2, cache_read=8),
-        ),
-        (
-            {
-                **COUNTED,
-                "prompt_tokens_details": {"cached_tokens": None},
-                "completion_tokens_details": {"reasoning_tokens": None},
-                "cached_tokens": 8,
-                "reasoning_tokens": 1,
-            },
-            Usage(10, 2, cache_read=8, reasoning=1),
-        ),
-        (
-            {
-                **COUNTED,
-                "prompt_tokens_details": {"cached_tokens": 6, "cache_write_tokens": 3},
-                "completion_tokens_details": {"reasoning_tokens": 1},
-            },
-            Usage(10, 2, cache_read=6, cache_write=3, reasoning=1),
-        ),
-        ({"prompt_tokens": 3.0, "completion_tokens": 4.0}, Usage(3, 4)),
-        ({"prompt_tokens": 3, "completion_tokens": None, "prompt_tokens_details": None}, Usage(3)),
-        ({"prompt_tokens": 3, "total_tokens": 3}, Usage(3)),
-        ({"input_tokens": 3, "output_tokens": 4}, Usage(3, 4)),
-        # reasoning that is counted in the total only
-        ({"prompt_tokens": 10, "completion_tokens": 2, "total_tokens": 20}, Usage(10, 10)),
-        ({"prompt_tokens": 0, "completion_tokens": 0}, Usage()),
-        ({"prompt_tokens": "3", "completion_tokens": -1}, None),
-        ({"prompt_tokens": True, "completion_tokens": 1e300}, None),
-        ({"prompt_tokens": 3, "completion_tokens": [], "prompt_tokens_details": [1]}, Usage(3)),
-        ({}, None),
-        (None, None),
-        ([], None),
-        ("x", None),
-    ],
-)
-def test_usage_is_read_as_far_as_it_makes_sense(usage, expected):
-    assert read_usage(json.dumps({"id": "x", "usage": usage, "choices": []}).encode()) == expected
-
-
-@given(st.binary() | JSON.map(lambda value: json.dumps({"usage": value}).encode()))
-def test_reading_usage_never_fails(body):
-    usage = read_usage(body)
-    assert usage is None or usage.input >= 0
-
-
-@given(st.dictionaries(st.sampled_from([f.strip() for f in openai_chat._Usage.__struct_fields__]), JSON))
-def test_usage_full_of_nonsense_never_fails(usage):
-    read_usage(json.dumps({"usage": usage}).encode())
-
 
 # ---------------------------------------------------------------------------------------------- streams
 
@@ -479,7 +278,25 @@ def test_no_stream_crashes_and_no_split_changes_what_comes_out(stream, cuts):
     assert outcome([stream[a:b] for a, b in itertools.pairwise(edges)]) == outcome([stream])
 
 
+def test_a_failure_after_the_beginning_is_told_as_an_event_without_an_end_mark():
+    relay = StreamRelay(hide_usage=False)
+    relay.feed(ROLE + HI)
+    told = relay.fail(UpstreamInvalidResponse("it broke"))
+    assert json.loads(sse.data_of(told))["error"]["message"] == "it broke"
+    assert b"[DONE]" not in told
+
+
+@pytest.mark.parametrize("wanted", [True, False])
+def test_the_relay_of_a_request_shows_usage_to_those_who_asked_for_it(wanted):
+    body = {"messages": [1], "n": 2, "stream": True, "stream_options": {"include_usage": wanted}}
+    relay = DIALECT.client.relay(read_request(json.dumps(body).encode()))
+    out = relay.feed(ROLE + HI + STOP + chunk({}, "stop", 1) + USAGE + DONE)
+    assert (USAGE in out) is wanted
+    assert relay.done
+
+
 # ---------------------------------------------------------------------------------------------- plain to stream
+
 
 REPLY = {
     "id": "c",

@@ -1,283 +1,27 @@
-"""OpenAI chat completions, bytes to values and back (https://platform.openai.com/docs/api-reference/chat).
-
-Same dialect in and out: a request is taken apart at its top level only, an answer is relayed as the bytes it is.
-"""
+"""An answer between two sides that both speak chat completions: relayed as the bytes it is, and watched on its way."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Annotated, Any, Final, TypeVar
+from typing import Any, Final
 
 import msgspec
 
-from ..errors import InvalidRequest, UpstreamInvalidResponse
-from . import sse
-from .envelope import Envelope, first_byte, is_null, read_envelope, read_flag, read_model, type_of
-from .events import ErrorBody, Usage
-from .openai_error import read_error, write_error, write_error_body, write_stream_error
+from ...errors import GatewayError, UpstreamInvalidResponse
+from .. import sse
+from ..envelope import first_byte, is_null
+from ..events import ErrorBody, Usage
+from ..openai_error import read_error, write_stream_error
+from .usage import read_usage, usage_from
 
-__all__ = [
-    "ChatRequest",
-    "ErrorBody",
-    "StreamRelay",
-    "Usage",
-    "read_any_usage",
-    "read_error",
-    "read_request",
-    "read_usage",
-    "stream_from_reply",
-    "usage_from",
-    "write_error",
-    "write_error_body",
-    "write_request",
-    "write_stream_error",
-]
+__all__ = ["StreamRelay", "is_whole", "says_something", "stream_from_reply"]
 
 Raw = msgspec.Raw
 
-_T = TypeVar("_T")
-_ASK_USAGE: Final = Raw(b'{"include_usage":true}')
-_TRUE: Final = Raw(b"true")
 _NULL: Final = Raw(b"null")
 _OBJECT: Final = msgspec.json.Decoder(dict[str, Raw])
 _OBJECTS: Final = msgspec.json.Decoder(list[dict[str, Raw]])
 _ANY: Final = msgspec.json.Decoder()
 _NOT_JSON: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
-
-
-# ---------------------------------------------------------------------------------------------- requests
-
-
-@dataclass(frozen=True, slots=True)
-class ChatRequest:
-    """A chat completion as it was asked for. `envelope` is the body's top level, in order, values as raw JSON.
-
-    `wants_usage` is `stream_options.include_usage`; `choices` is `n`, 1 where absent or not a plain number.
-    """
-
-    envelope: Envelope
-    model: str | None
-    stream: bool
-    wants_usage: bool
-    choices: int = 1
-
-
-def read_request(body: bytes) -> ChatRequest:
-    """A chat completion request; what is below the top level is left to the provider.
-
-    Raises:
-        InvalidRequest: the body is not a JSON object, or `messages`, `model`, `stream` or `stream_options` is not what
-            it must be; `param` names the field.
-    """
-    envelope = read_envelope(body)
-    _check_messages(envelope.get("messages"))
-    return ChatRequest(
-        envelope,
-        read_model(envelope),
-        read_flag(envelope, "stream"),
-        _read_include_usage(envelope.get("stream_options")),
-        _read_choices(envelope.get("n")),
-    )
-
-
-def _check_messages(raw: Raw | None) -> None:
-    if raw is None:
-        raise InvalidRequest("'messages' is missing; send a list of messages.", param="messages")
-    if first_byte(raw) != ord("["):
-        raise InvalidRequest(f"'messages' must be a list, not {type_of(raw)}.", param="messages")
-    head = bytes(memoryview(raw)[1:64]).lstrip()
-    if (head or bytes(raw)[1:].lstrip()).startswith(b"]"):
-        raise InvalidRequest("'messages' is empty; send at least one message.", param="messages")
-
-
-def _read_include_usage(raw: Raw | None) -> bool:
-    if raw is None or is_null(raw):
-        return False
-    if first_byte(raw) != ord("{"):
-        raise InvalidRequest(f"'stream_options' must be an object, not {type_of(raw)}.", param="stream_options")
-    try:
-        return read_flag(_OBJECT.decode(raw), "include_usage")
-    except InvalidRequest as error:
-        raise InvalidRequest(
-            "'stream_options.include_usage' must be true or false.", param="stream_options.include_usage"
-        ) from error
-    except _NOT_JSON as error:
-        raise InvalidRequest("'stream_options' is not a readable object.", param="stream_options") from error
-
-
-def _read_choices(raw: Raw | None) -> int:
-    if raw is None or (len(text := bytes(memoryview(raw)[:4])) > 3) or not text.isdigit():
-        return 1
-    return max(1, int(text))
-
-
-def write_request(envelope: Mapping[str, Raw], *, model: str, ask_usage: bool, drop_usage: bool = False) -> bytes:
-    """The body to send: the same fields in the same order with `model` replaced.
-
-    `ask_usage` merges `include_usage: true` into `stream_options`; `drop_usage` leaves `stream_options` out, for a
-    provider that refuses it.
-    """
-    fields = {**envelope, "model": Raw(msgspec.json.encode(model))}
-    if drop_usage:
-        fields.pop("stream_options", None)
-    elif ask_usage:
-        fields["stream_options"] = _asking_usage(envelope.get("stream_options"))
-    return msgspec.json.encode(fields)
-
-
-def _asking_usage(given: Raw | None) -> Raw:
-    if given is None or is_null(given):
-        return _ASK_USAGE
-    return Raw(msgspec.json.encode({**_OBJECT.decode(given), "include_usage": _TRUE}))
-
-
-# ---------------------------------------------------------------------------------------------- usage
-
-
-class _PromptDetails(msgspec.Struct):
-    cached_tokens: Any = None
-    cache_write_tokens: Any = None
-
-
-class _CompletionDetails(msgspec.Struct):
-    reasoning_tokens: Any = None
-
-
-class _Usage(msgspec.Struct):
-    """Every place where a count has been seen; OpenAI's own names come first."""
-
-    prompt_tokens: Any = None
-    completion_tokens: Any = None
-    total_tokens: Any = None
-    prompt_tokens_details: Raw = _NULL
-    completion_tokens_details: Raw = _NULL
-    #: DeepSeek
-    prompt_cache_hit_tokens: Any = None
-    #: Moonshot
-    cached_tokens: Any = None
-    reasoning_tokens: Any = None
-    #: servers that answer with the names of the Responses API
-    input_tokens: Any = None
-    output_tokens: Any = None
-
-
-class _Reply(msgspec.Struct):
-    usage: Raw = _NULL
-
-
-_USAGE: Final = msgspec.json.Decoder(_Usage)
-_PROMPT: Final = msgspec.json.Decoder(_PromptDetails)
-_COMPLETION: Final = msgspec.json.Decoder(_CompletionDetails)
-_REPLY: Final = msgspec.json.Decoder(_Reply)
-_NO_PROMPT: Final = _PromptDetails()
-_NO_COMPLETION: Final = _CompletionDetails()
-_COUNT_LIMIT: Final = 10**12
-
-
-_Tokens = Annotated[int, msgspec.Meta(ge=0, le=_COUNT_LIMIT)]
-
-
-class _PlainPrompt(msgspec.Struct):
-    cached_tokens: _Tokens
-    cache_write_tokens: _Tokens = 0
-
-
-class _PlainCompletion(msgspec.Struct):
-    reasoning_tokens: _Tokens
-
-
-class _PlainUsage(msgspec.Struct):
-    """Usage as OpenAI documents it. Whoever does otherwise, or leaves one out, is read the long way: such a count may
-    stand elsewhere."""
-
-    prompt_tokens: _Tokens
-    completion_tokens: _Tokens
-    total_tokens: _Tokens
-    prompt_tokens_details: _PlainPrompt
-    completion_tokens_details: _PlainCompletion
-
-
-class _PlainReply(msgspec.Struct):
-    usage: _PlainUsage
-
-
-_PLAIN: Final = msgspec.json.Decoder(_PlainReply)
-
-
-def read_usage(body: bytes) -> Usage | None:
-    """The counts of a plain answer; None when it states none."""
-    try:
-        plain = _PLAIN.decode(body).usage
-    except _NOT_JSON:
-        return read_any_usage(body)
-    return Usage(
-        input=plain.prompt_tokens,
-        output=max(plain.completion_tokens, plain.total_tokens - plain.prompt_tokens),
-        cache_read=plain.prompt_tokens_details.cached_tokens,
-        cache_write=plain.prompt_tokens_details.cache_write_tokens,
-        reasoning=plain.completion_tokens_details.reasoning_tokens,
-    )
-
-
-def read_any_usage(body: bytes) -> Usage | None:
-    """As `read_usage`, for answers that seldom state what OpenAI's chat completions do: a try less."""
-    try:
-        return usage_from(_REPLY.decode(body).usage)
-    except _NOT_JSON:
-        return None
-
-
-def usage_from(raw: Raw | None) -> Usage | None:
-    """The counts of a `usage` object; None when it is not one or counts nothing. Nonsense counts as nothing."""
-    if raw is None or first_byte(raw) != ord("{"):
-        return None
-    try:
-        stated = _USAGE.decode(raw)
-        prompt = _details(_PROMPT, stated.prompt_tokens_details, _NO_PROMPT)
-        completion = _details(_COMPLETION, stated.completion_tokens_details, _NO_COMPLETION)
-    except _NOT_JSON:
-        return None
-    given = _first(stated.prompt_tokens, stated.input_tokens)
-    answered = _first(stated.completion_tokens, stated.output_tokens)
-    if given is None and answered is None:
-        return None
-    return Usage(
-        input=given or 0,
-        output=_whole_output(given, answered, _count(stated.total_tokens)),
-        cache_read=_first(prompt.cached_tokens, stated.prompt_cache_hit_tokens, stated.cached_tokens) or 0,
-        cache_write=_count(prompt.cache_write_tokens) or 0,
-        reasoning=_first(completion.reasoning_tokens, stated.reasoning_tokens) or 0,
-    )
-
-
-def _details(decoder: msgspec.json.Decoder[_T], raw: Raw, nothing: _T) -> _T:
-    return decoder.decode(raw) if first_byte(raw) == ord("{") else nothing
-
-
-def _whole_output(given: int | None, answered: int | None, total: int | None) -> int:
-    """Some providers count reasoning in the total only (xAI, Google)."""
-    if given is None or answered is None or total is None:
-        return answered or 0
-    return max(answered, total - given)
-
-
-def _first(*values: object) -> int | None:
-    for value in values:
-        count = _count(value)
-        if count is not None:
-            return count
-    return None
-
-
-def _count(value: object) -> int | None:
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        return None
-    # A NaN fails the comparison too.
-    return int(value) if 0 <= value <= _COUNT_LIMIT else None
-
-
-# ---------------------------------------------------------------------------------------------- streams
 
 
 class _Chunk(msgspec.Struct):
@@ -380,7 +124,7 @@ class StreamRelay:
         """
         rest = self._splitter.flush() if not self.done and self.failure is None else b""
         # An end without a blank line is common; an unfinished event is not JSON and goes no further.
-        out = self._inspect(rest.rstrip(b"\r\n") + b"\n\n") if _is_whole(rest) else b""
+        out = self._inspect(rest.rstrip(b"\r\n") + b"\n\n") if is_whole(rest) else b""
         if self.failure is not None:
             raise UpstreamInvalidResponse("The provider's stream ended with an error.")
         if not self._answered:
@@ -391,6 +135,10 @@ class StreamRelay:
             self.done = True
             return out + sse.DONE
         raise UpstreamInvalidResponse("The provider's stream stopped before the answer was complete.")
+
+    def fail(self, error: GatewayError) -> bytes:
+        """The error as one event; no end mark follows it."""
+        return write_stream_error(error)
 
     def _inspect(self, block: bytes) -> bytes:
         kept = []
@@ -441,7 +189,7 @@ class StreamRelay:
         self._open.add(index)
         if not self.committed and _has_content(choice.delta):
             self.committed = True
-        if _says_something(choice.error) or choice.finish_reason == "error":
+        if says_something(choice.error) or choice.finish_reason == "error":
             body = b'{"error":%b}' % bytes(choice.error)
             self.failure = read_error(body) or ErrorBody("The provider ended the answer with an error.")
         if choice.finish_reason:
@@ -494,7 +242,7 @@ def _says_nothing(block: bytes, key: bytes) -> bool:
     return True
 
 
-def _is_whole(rest: bytes) -> bool:
+def is_whole(rest: bytes) -> bool:
     """Whether the last bytes of a stream are an event but for its blank line."""
     if not rest.strip():
         return False
@@ -509,12 +257,13 @@ def _is_whole(rest: bytes) -> bool:
     return True
 
 
-def _says_something(raw: Raw) -> bool:
+def says_something(raw: Raw) -> bool:
+    """Whether a JSON value is more than an empty one."""
     return bytes(memoryview(raw)[:6]) not in (b"null", b'""', b"false", b"{}", b"[]")
 
 
 def _reports_failure(chunk: _Chunk, event: bytes) -> bool:
-    if _says_something(chunk.error):
+    if says_something(chunk.error):
         return True
     if first_byte(chunk.choices) == ord("["):
         return False

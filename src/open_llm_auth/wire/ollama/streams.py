@@ -1,0 +1,17 @@
+"""Ollama's stream: one JSON object a line, the last of them with ``"done": true``."""
+
+from __future__ import annotations
+
+from ..ndjson import LineDecoder
+from .replies import LineReader
+
+__all__ = ["StreamDecoder"]
+
+
+class StreamDecoder(LineDecoder):
+    """Implements `dialect.StreamDecoder`."""
+
+    __slots__ = ()
+
+    def __init__(self) -> None:
+        super().__init__(LineReader())
