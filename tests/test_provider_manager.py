@@ -533,9 +533,9 @@ def test_an_order_that_names_a_missing_profile_is_reported_and_harmless() -> Non
 
 
 @pytest.mark.parametrize("kind", ["aws-sdk", "cli"])
-def test_profiles_without_a_secret_of_their_own_wait_for_a_later_release(kind: str) -> None:
+def test_profiles_without_a_secret_of_their_own_serve_only_providers_of_their_sort(kind: str) -> None:
     house = House(stored("openai:x", kind=kind), env=OPENAI)
-    assert "not supported" in house.passed_over("gpt-5.5")["openai:x"]
+    assert f"serve only providers whose 'auth' is {kind!r}" in house.passed_over("gpt-5.5")["openai:x"]
 
 
 def test_a_provider_without_a_credential_is_403_with_the_command_that_repairs_it() -> None:

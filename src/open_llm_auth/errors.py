@@ -5,6 +5,7 @@ GatewayError
 │   ├── InvalidRequest              400 invalid_request
 │   ├── RouteNotFound               404 not_found
 │   ├── MethodNotAllowed            405 method_not_allowed
+│   ├── UpgradeRefused              426 websocket_not_supported
 │   ├── BodyTooLarge                413 request_too_large
 │   ├── HeadTooLarge                431 request_head_too_large
 │   ├── UnsupportedEncoding         415 unsupported_content_encoding
@@ -72,6 +73,7 @@ __all__ = [
     "Unauthenticated",
     "UnsafeDestination",
     "UnsupportedEncoding",
+    "UpgradeRefused",
     "UpstreamCredentialRejected",
     "UpstreamError",
     "UpstreamHTTPError",
@@ -129,6 +131,13 @@ class RouteNotFound(CallerError):
 class MethodNotAllowed(CallerError):
     code = "method_not_allowed"
     status = 405
+
+
+class UpgradeRefused(CallerError):
+    """A WebSocket is asked for; the same is to be had by POST. Codex takes this status as the word to do so."""
+
+    code = "websocket_not_supported"
+    status = 426
 
 
 class BodyTooLarge(CallerError):

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from typing import Protocol
 
-from .values import ConfigFault, Headers, Outbound, Secret, SecretRef, Snapshot
+from .values import Command, ConfigFault, Headers, Outbound, Secret, SecretRef, Snapshot
 
-__all__ = ["Clock", "ConfigSource", "Reply", "SecretSource", "Transport"]
+__all__ = ["Clock", "ConfigSource", "Programs", "Reply", "SecretSource", "Transport"]
 
 
 class Clock(Protocol):
@@ -81,6 +81,23 @@ class Transport(Protocol):
             UpstreamUnreachable: DNS or connection trouble.
             UpstreamInvalidResponse: the answer is not HTTP.
             UpstreamTimeout: connect or first byte took too long.
+        """
+
+    async def aclose(self) -> None: ...
+
+
+class Programs(Protocol):
+    """Runs commands of this machine, without a shell."""
+
+    async def run(self, command: Command) -> Reply:
+        """Start it, hand it its input and wait for its first output, which is the beginning of the reply's body.
+
+        The status is 200. A program that ends without output and with an exit code that says so gives 502 and what it
+        left (`wire/program.py`). Closing the reply ends the program and all that it has started.
+
+        Raises:
+            UpstreamUnreachable: it is not installed, or does not start.
+            UpstreamTimeout: nothing came in time.
         """
 
     async def aclose(self) -> None: ...

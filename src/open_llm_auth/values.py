@@ -8,6 +8,7 @@ from types import MappingProxyType
 from typing import Any, Final, Literal
 
 from .errors import GatewayError
+from .wire.dialect import DialectName, Request
 
 __all__ = [
     "EMPTY",
@@ -16,6 +17,7 @@ __all__ = [
     "Billing",
     "Call",
     "Caller",
+    "Command",
     "ConfigFault",
     "Cost",
     "Credential",
@@ -38,6 +40,7 @@ __all__ = [
     "SecretRef",
     "SecretScheme",
     "ServerSettings",
+    "Signing",
     "Snapshot",
     "Timeouts",
     "TokenTable",
@@ -52,8 +55,8 @@ Auth = Literal["api-key", "aws-sdk", "oauth", "token", "cli"]
 ProfileType = Literal["api_key", "token", "oauth", "aws-sdk", "cli"]
 Billing = Literal["metered", "subscription", "free", "local"]
 SecretScheme = Literal["literal", "env", "file", "keyring", "cmd"]
-CredentialSource = Literal["profile", "environment", "provider", "none"]
-Operation = Literal["chat", "embeddings"]
+CredentialSource = Literal["profile", "environment", "provider", "aws-sdk", "cli", "none"]
+Operation = Literal["chat", "embeddings", "count_tokens"]
 
 
 class Secret:
@@ -183,8 +186,17 @@ class Provider:
     stream_usage: bool = True
     #: it answers GET {base}/models, so discovery may ask
     lists_models: bool = True
+    #: an API key of it travels as a bearer token, though its kind has a header of its own for keys
+    bearer_key: bool = False
+    #: further kinds it answers to at the same address, for clients of their dialect
+    also: tuple[str, ...] = ()
     #: where a person gets a key
     key_url: str | None = None
+    #: variables whose presence means that the AWS credential chain has something to find
+    aws_env: tuple[str, ...] = ()
+    #: of kinds that run a program: which one, "" for the usual, and further arguments. From the config file alone.
+    command: str = ""
+    arguments: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,7 +222,8 @@ class Profile:
 @dataclass(frozen=True, slots=True)
 class Credential:
     """One way to authenticate to a provider. `id` is what `x-gateway-profile` shows: a profile id, `env:NAME`,
-    `config:provider` or `none:provider`. `secret` is None only for the source `none`."""
+    `config:provider`, `aws-sdk:provider`, `cli:provider` or `none:provider`. `secret` is None where the credential is
+    found by AWS's own chain (type `aws-sdk`), where a program signs in by itself (`cli`), and where none is sent."""
 
     id: str
     provider: str
@@ -220,6 +233,12 @@ class Credential:
     endpoint: Endpoint | None = None
     billing: Billing = "metered"
     expires: int | None = None
+    #: the provider's id of the account it belongs to, where a sign-in told it
+    account_id: str | None = None
+    #: of type `aws-sdk`: the profile of AWS's own files, "" for the default, and the region to sign for where the
+    #: address names none
+    aws_profile: str = ""
+    aws_region: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -348,20 +367,22 @@ class Plan:
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """A model call as it entered. `envelope` is the body's top level: name to raw JSON bytes, order kept."""
+    """A model call as it entered. `id` is the gateway's own, ``call_`` and hex. `dialect` is the client's.
 
+    `strict`: what the provider's dialect can't carry is refused instead of dropped (``x-gateway-strict``). `session`
+    names the conversation, where the client named it.
+    """
+
+    id: str
     operation: Operation
-    dialect: Literal["openai-chat", "openai-embeddings"]
-    envelope: Mapping[str, Any] = field(repr=False)
+    dialect: DialectName
+    request: Request = field(repr=False)
     caller: Caller
-    model: str | None
-    stream: bool
-    wants_usage: bool
-    #: how many choices were asked for (`n`)
-    choices: int = 1
     preferred_profile: str | None = None
-    #: the few request headers that may travel on, such as `user-agent`
+    #: the few request headers that may travel on, where the provider speaks the same dialect
     passthrough: Headers = ()
+    strict: bool = False
+    session: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -371,6 +392,18 @@ class Timeouts:
     connect: float = 10.0
     first_byte: float = 600.0
     idle: float = 300.0
+
+
+@dataclass(frozen=True, slots=True)
+class Signing:
+    """How the transport signs a request with AWS credentials that botocore finds (SPEC §6).
+
+    `profile` "" is the default one.
+    """
+
+    service: str
+    region: str
+    profile: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -385,6 +418,30 @@ class Outbound:
     headers: Headers = field(repr=False)
     body: bytes = field(default=b"", repr=False)
     timeouts: Timeouts = Timeouts()
+    signing: Signing | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """A program of this machine about to run, without a shell: its standard output is the answer's body.
+
+    `environment` are names of variables it may see, beside the few that every program needs (PATH, HOME, LANG …);
+    `settings` are variables it gets with a value. `folder` is its working directory, a fresh one with nothing but
+    `files` in it where None. `limit` is how many of this provider's commands run at once; more wait their turn.
+    `install` is what a person runs to get the program.
+    """
+
+    provider: str
+    arguments: tuple[str, ...]
+    input: bytes = field(default=b"", repr=False)
+    environment: tuple[str, ...] = ()
+    settings: tuple[tuple[str, str], ...] = field(default=(), repr=False)
+    folder: str | None = None
+    #: name and content; for what is too long, or nobody else's business, in a list of arguments that all can read
+    files: tuple[tuple[str, bytes], ...] = field(default=(), repr=False)
+    timeouts: Timeouts = Timeouts()
+    limit: int = 4
+    install: str = ""
 
 
 #: Who is to blame, which decides what rests and whether the next attempt may do better (SPEC §5):

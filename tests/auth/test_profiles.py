@@ -163,6 +163,97 @@ def test_each_unusable_provider_names_its_repair(provider: Provider, kind: type[
     assert words in error.message
 
 
+AWS = row(
+    auth="aws-sdk", env_names=("LAB_BEARER",), aws_env=("AWS_ACCESS_KEY_ID", "AWS_PROFILE"), self_activating=False
+)
+
+
+@pytest.mark.parametrize(
+    ("provider", "env", "ids"),
+    [
+        (AWS, {}, []),
+        (AWS, {"AWS_PROFILE": "work"}, ["aws-sdk:lab"]),
+        (AWS, {"AWS_ACCESS_KEY_ID": "AKIA1"}, ["aws-sdk:lab"]),
+        (AWS, {"LAB_BEARER": "key"}, ["env:LAB_BEARER"]),
+        (AWS, {"LAB_BEARER": "key", "AWS_PROFILE": "work"}, ["env:LAB_BEARER", "aws-sdk:lab"]),
+        (replace(AWS, configured=True), {}, ["aws-sdk:lab"]),
+        (
+            replace(AWS, configured=True, api_key=parse_reference("key")),
+            {"LAB_BEARER": "other"},
+            ["env:LAB_BEARER", "config:lab", "aws-sdk:lab"],
+        ),
+        (replace(AWS, aws_env=()), {"AWS_PROFILE": "work"}, []),
+        (replace(AWS, auth_header=False, configured=True), {"AWS_PROFILE": "work"}, ["none:lab"]),
+    ],
+)
+def test_what_awss_own_tools_find_comes_behind_every_key_once_it_is_switched_on(
+    provider: Provider, env: dict[str, str], ids: list[str]
+) -> None:
+    assert [each.id for each in selected(provider, **env).credentials] == ids
+
+
+def test_a_credential_of_awss_chain_carries_no_secret() -> None:
+    (credential,) = selected(AWS, AWS_PROFILE="work").credentials
+    assert (credential.source, credential.type, credential.secret) == ("aws-sdk", "aws-sdk", None)
+    assert (credential.aws_profile, credential.aws_region) == ("", "")
+
+
+def test_a_profile_of_type_aws_sdk_names_the_profile_of_awss_own_files_and_wakes_the_provider() -> None:
+    work = profile("work", "aws-sdk", secret=None, metadata={"awsProfile": " work ", "region": "eu-west-1"})
+    (credential,) = selected(AWS, work).credentials
+    assert (credential.id, credential.type, credential.secret) == ("lab:work", "aws-sdk", None)
+    assert (credential.aws_profile, credential.aws_region) == ("work", "eu-west-1")
+    odd = profile("odd", "aws-sdk", secret=None, metadata={"awsProfile": 7})
+    assert selected(AWS, odd).credentials[0].aws_profile == ""
+
+
+def test_two_names_for_one_chain_are_one_credential_and_two_profiles_are_two() -> None:
+    default = profile("default", "aws-sdk", secret=None)
+    work = profile("work", "aws-sdk", secret=None, metadata={"awsProfile": "work"})
+    selection = selected(AWS, default, work, AWS_PROFILE="x")
+    assert [each.id for each in selection.credentials] == ["lab:default", "lab:work"]
+    assert selection.passed_over == (PassedOver("aws-sdk:lab", "the same credential as 'lab:default'"),)
+
+
+def test_a_key_comes_before_awss_chain_among_stored_profiles() -> None:
+    stored = (profile("sdk", "aws-sdk", secret=None), profile("key"), profile("bearer", "token"))
+    assert [each.id for each in selected(AWS, *stored).credentials] == ["lab:bearer", "lab:key", "lab:sdk"]
+
+
+CLI = row(api="claude-cli", auth="cli", endpoint=None, env_names=("LAB_API_KEY",), self_activating=False)
+
+
+@pytest.mark.parametrize(
+    ("provider", "stored", "ids"),
+    [
+        (CLI, (), []),
+        (replace(CLI, configured=True), (), ["cli:lab"]),
+        (CLI, (profile("own", "cli", secret=None),), ["lab:own"]),
+        (replace(CLI, configured=True), (profile("own", "cli", secret=None),), ["lab:own"]),
+    ],
+)
+def test_a_program_that_signs_in_by_itself_serves_once_it_is_switched_on(
+    provider: Provider, stored: tuple[Profile, ...], ids: list[str]
+) -> None:
+    found = selected(provider, *stored).credentials
+    assert [each.id for each in found] == ids
+    assert {each.type for each in found} <= {"cli"}
+
+
+@pytest.mark.parametrize("kind", ["aws-sdk", "cli"])
+def test_a_profile_without_a_secret_does_not_serve_a_provider_of_another_sort(kind: str) -> None:
+    ((passed),) = selected(ROW, profile("x", kind, secret=None)).passed_over
+    assert passed.reason == f"profiles of type {kind!r} serve only providers whose 'auth' is {kind!r}"
+
+
+def test_an_unusable_provider_of_aws_says_how_to_sign_in() -> None:
+    error = unusable(AWS, ADA, ())
+    assert type(error) is NoCredentials
+    assert "LAB_BEARER or AWS_ACCESS_KEY_ID or AWS_PROFILE" in error.message
+    assert error.details["command"] == "open-llm-auth auth configure lab"
+    assert error.details["environment"] == ["LAB_BEARER", "AWS_ACCESS_KEY_ID", "AWS_PROFILE"]
+
+
 def test_no_secret_shows_in_what_is_selected() -> None:
     selection = selected(ROW, profile("sk-canary", id="lab:x"), LAB_API_KEY="sk-canary-2")
     assert len(selection.credentials) == 2

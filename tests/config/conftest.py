@@ -53,6 +53,8 @@ FULL: dict[str, Any] = {
                     "headers": {"X-Model": "big"},
                 }
             ],
+            "command": "/opt/llm",
+            "args": ["--quiet", ""],
         }
     },
     "models": {"mode": "merge", "providers": {}},

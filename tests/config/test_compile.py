@@ -43,6 +43,7 @@ def test_the_whole_schema_compiles(full: dict[str, Any]) -> None:
     assert [(name, ref.place.reveal()) for name, ref in provider.headers] == [("x-team", "blue")]
     assert provider.models["big"].cost == Cost(1, 2.5, 0.1, 0)
     assert provider.models["big"].input == ("text", "image")
+    assert (provider.command, provider.arguments) == ("/opt/llm", ("--quiet", ""))
     assert snapshot.fallback.order == {"chat:openai-codex/gpt-5": ("zai/glm-5", "my-llm")}
     assert snapshot.fallback.max_attempts == 3
     assert snapshot.fallback.subscription_to_metered == "refuse"
@@ -264,3 +265,65 @@ def test_a_snapshot_shows_no_secret(full: dict[str, Any], canary: str) -> None:
     full["providers"]["my-llm"]["headers"] = {"Authorization": canary}
     full["authProfiles"]["openai:default"]["key"] = full["authProfiles"]["openai-codex:me"]["refresh"] = canary
     assert canary not in repr(compiled(full))
+
+
+BEDROCK = "https://bedrock-runtime.{}.amazonaws.com"
+
+
+@pytest.mark.parametrize(
+    ("environ", "region"),
+    [
+        ({}, "us-east-1"),
+        ({"AWS_REGION": "eu-central-1"}, "eu-central-1"),
+        ({"AWS_DEFAULT_REGION": "eu-west-3"}, "eu-west-3"),
+        ({"AWS_REGION": " eu-central-1 ", "AWS_DEFAULT_REGION": "eu-west-3"}, "eu-central-1"),
+        ({"AWS_REGION": "evil.example/"}, "us-east-1"),
+    ],
+)
+def test_bedrock_is_in_the_region_that_the_environment_names(environ: dict[str, str], region: str) -> None:
+    for data in ({}, {"providers": {"bedrock": {"auth": "aws-sdk"}}}):
+        provider = compiled(data, environ).providers["amazon-bedrock"]
+        assert provider.base_url == BEDROCK.format(region)
+        assert str(provider.endpoint) == provider.base_url
+    assert compiled({}, environ).providers["openai"].base_url == "https://api.openai.com/v1"
+
+
+def test_an_address_that_is_configured_stays_where_it_is() -> None:
+    data = {"providers": {"amazon-bedrock": {"baseUrl": BEDROCK.format("us-west-2")}}}
+    assert compiled(data, {"AWS_REGION": "eu-central-1"}).providers["amazon-bedrock"].base_url == BEDROCK.format(
+        "us-west-2"
+    )
+
+
+def profile_of_bedrock(**fields: Any) -> dict[str, Any]:
+    return {"authProfiles": {"bedrock:x": {"provider": "bedrock", "type": "aws-sdk", **fields}}}
+
+
+def test_a_profile_of_bedrock_has_a_region_of_its_own() -> None:
+    snapshot = compiled(profile_of_bedrock(metadata={"region": "ap-southeast-2", "awsProfile": "work"}))
+    profile = snapshot.profiles["bedrock:x"]
+    assert (profile.type, profile.secret, str(profile.endpoint)) == ("aws-sdk", None, BEDROCK.format("ap-southeast-2"))
+    assert snapshot.warnings == ()
+    own = compiled(profile_of_bedrock(metadata={"region": "eu-west-1"}, baseUrl="https://bedrock.example"))
+    assert str(own.profiles["bedrock:x"].endpoint) == "https://bedrock.example"
+
+
+@pytest.mark.parametrize("region", ["nowhere", 7, "eu-west-1/../x"])
+def test_a_region_that_is_none_is_a_warning(region: object) -> None:
+    snapshot = compiled(profile_of_bedrock(metadata={"region": region}))
+    assert snapshot.profiles["bedrock:x"].endpoint is None
+    assert [warning.split()[0] for warning in snapshot.warnings] == ["authProfiles.bedrock:x.metadata.region"]
+
+
+def test_a_program_is_the_usual_one_without_arguments_until_the_config_says_otherwise() -> None:
+    usual = compiled({}).providers["claude-cli"]
+    assert (usual.command, usual.arguments) == ("", ())
+    own = compiled({"providers": {"claude-cli": {"command": " /opt/claude ", "args": ["--tools", "Read"]}}})
+    assert own.providers["claude-cli"].command == "/opt/claude"
+    assert own.providers["claude-cli"].arguments == ("--tools", "Read")
+
+
+def test_an_argument_that_no_program_can_have_is_refused_by_its_path() -> None:
+    with pytest.raises(ConfigInvalid, match="NUL") as caught:
+        compiled({"providers": {"claude-cli": {"args": ["a", "b\0"]}}})
+    assert caught.value.param == "providers.claude-cli.args.1"

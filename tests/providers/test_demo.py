@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from open_llm_auth.errors import InternalError
 from open_llm_auth.providers.demo import DEMO, answer
-from open_llm_auth.values import Credential, Provider, Timeouts
+from open_llm_auth.providers.spec import Sending
+from open_llm_auth.values import Credential, Provider
 from open_llm_auth.wire import sse
 from open_llm_auth.wire.openai_chat import StreamRelay
 
@@ -219,8 +220,14 @@ def test_it_never_sends_anything():
         DEMO.prepare(
             Provider("demo", "demo", "api-key"),
             Credential("none:demo", "demo", "none", "none"),
-            "chat", b"", (), Timeouts(), False,
-        )  # fmt: skip
+            Sending("chat", "echo", False, b""),
+        )
+
+
+def test_it_speaks_chat_completions_and_says_what_its_failures_mean():
+    failed = answer("chat", ask("/fail 401"), False)
+    fault = DEMO.read_error("demo", failed.status, failed.headers, failed.pieces[0][1], str)
+    assert (DEMO.dialect, fault.kind) == ("openai-chat", "auth")
 
 
 JSON = st.recursive(

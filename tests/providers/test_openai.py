@@ -1,18 +1,20 @@
-"""OpenAI-compatible providers: what is sent, and what an error means for the credential and for the caller."""
+"""OpenAI-compatible providers: what is sent, and how a body that the gateway wrote is made to fit each of them."""
 
 from __future__ import annotations
 
 import json
 from dataclasses import replace
 
+import msgspec
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from open_llm_auth.errors import NotConfigured, SecretUnavailable, UpstreamCredentialRejected, UpstreamHTTPError
-from open_llm_auth.providers import KINDS
-from open_llm_auth.providers.openai import prepare, prepare_models, read_error, retry_after
-from open_llm_auth.values import Credential, Endpoint, Provider, Secret, Timeouts
+from open_llm_auth.errors import InvalidRequest, NotConfigured, SecretUnavailable
+from open_llm_auth.providers.openai import OPENAI, adjust, prepare, prepare_models
+from open_llm_auth.providers.spec import Adjusting, Sending
+from open_llm_auth.values import Credential, Endpoint, Model, Provider, Secret, Timeouts
+from open_llm_auth.wire import openai_chat
+from open_llm_auth.wire.conversation import Conversation, Reasoning, Text, Thinking, ToolCall, Turn
+from open_llm_auth.wire.events import Signature
 
 SECRET = "sk-canary-0123456789abcdef"
 PROVIDER = Provider("my-llm", "openai-completions", "api-key", endpoint=Endpoint("https", "api.example", 443, "/v1"))
@@ -20,12 +22,8 @@ CREDENTIAL = Credential("my-llm:default", "my-llm", "profile", "api_key", Secret
 NO_CREDENTIAL = Credential("none:my-llm", "my-llm", "none", "none")
 
 
-def hide(text):
-    return text.replace(SECRET, "[REDACTED]")
-
-
 def prepared(provider=PROVIDER, credential=CREDENTIAL, operation="chat", headers=(), stream=False):
-    return prepare(provider, credential, operation, b"{}", headers, Timeouts(idle=7), stream)
+    return prepare(provider, credential, Sending(operation, "m", stream, b"{}", headers, Timeouts(idle=7)))
 
 
 # ---------------------------------------------------------------------------------------------- requests
@@ -115,203 +113,196 @@ def test_models_are_not_asked_for_where_there_is_no_list(provider):
     assert prepare_models(provider, CREDENTIAL, ()) is None
 
 
-# ---------------------------------------------------------------------------------------------- what an error means
-
-HTML = ((b"content-type", b"text/html; charset=UTF-8"),)
-
-
-def said(code=None, kind=None, message="m"):
-    return json.dumps({"error": {"message": message, "type": kind, "code": code}}).encode()
+def test_what_these_providers_can_not_do_is_refused():
+    with pytest.raises(InvalidRequest, match="my-llm"):
+        prepared(operation="count_tokens")
 
 
-FAULTS = [
-    (401, (), said("invalid_api_key"), "auth"),
-    (401, (), b"", "auth"),
-    (402, (), b"", "billing"),
-    (402, (), said("Insufficient Balance"), "billing"),
-    (403, (), b"", "denied"),
-    (403, (), b"Forbidden", "denied"),
-    (403, (), said("model_not_found"), "denied"),
-    (403, (), said("unsupported_country_region_territory", "request_forbidden"), "denied"),
-    (403, (), said(None, "permission_error"), "denied"),
-    (403, (), said("invalid_api_key"), "auth"),
-    (403, (), said(None, "authentication_error"), "auth"),
-    (403, (), said("token_expired"), "auth"),
-    (403, (), said("account_deactivated"), "auth"),
-    (403, (), said("billing_not_active"), "billing"),
-    (403, (), said("quota_exhausted"), "billing"),
-    (403, (), said(message="your api key has no billing"), "denied"),
-    (403, HTML, b"<title>Just a moment...</title>", "denied"),
-    (503, HTML, b"<title>Just a moment...</title>", "denied"),
-    (503, HTML, b"<h1>503 Service Temporarily Unavailable</h1>", "overloaded"),
-    (429, ((b"cf-mitigated", b"challenge"),), b"", "denied"),
-    (429, (), said("rate_limit_exceeded"), "rate_limit"),
-    (429, (), said("insufficient_quota", "insufficient_quota"), "billing"),
-    (429, (), said(None, "exceeded_current_quota_error"), "billing"),
-    (429, (), b"slow down", "rate_limit"),
-    (400, (), said(None, "invalid_request_error"), "rejected"),
-    (400, (), said("billing_hard_limit_reached"), "billing"),
-    (400, (), b'[{"error":{"code":400,"message":"m","details":[{"reason":"API_KEY_INVALID"}]}}]', "auth"),
-    (400, (), said(message="the user wrote: invalid api key"), "rejected"),
-    (404, (), said("model_not_found"), "rejected"),
-    (408, (), b"", "rejected"),
-    (422, (), b'{"detail":[]}', "rejected"),
-    (500, (), said("server_error"), "server"),
-    (500, (), said("insufficient_quota"), "server"),
-    (502, (), b"<html>", "server"),
-    (503, (), b"", "overloaded"),
-    (529, (), said(None, "overloaded_error"), "overloaded"),
-    (599, (), b"", "server"),
-]
+# ---------------------------------------------------------------------------------------------- the last word on a body
+
+CHAT = openai_chat.write_request(
+    Conversation(
+        (Turn("user", (Text("hi"),)),),
+        max_tokens=100,
+        temperature=0.5,
+        top_p=0.9,
+        logprobs=2,
+        frequency_penalty=0.1,
+        presence_penalty=0.2,
+        verbosity="low",
+        metadata={"a": "b"},
+        prompt_cache_key="key",
+        stop=("STOP",),
+    ),
+    "m",
+)
+OWN = replace(PROVIDER, id="openai", endpoint=Endpoint("https", "api.openai.com", 443, "/v1"))
+SAMPLING = {"temperature", "top_p", "frequency_penalty", "presence_penalty", "logprobs", "top_logprobs"}
 
 
-@pytest.mark.parametrize(("status", "headers", "body", "kind"), FAULTS)
-def test_the_status_decides_first_and_the_providers_codes_second(status, headers, body, kind):
-    fault = read_error("my-llm", status, headers, body, hide)
-    assert (fault.kind, fault.status, fault.error.status) == (kind, status, status)
+def adjusted(fields, provider=PROVIDER, model="m", **more):
+    given = {"stream": False, "translated": True} | more
+    return adjust(fields, Adjusting(provider, model, **given))
 
 
-def test_every_kind_of_fault_an_answer_can_have_has_been_seen():
-    assert {kind for *_, kind in FAULTS} == {
-        "auth", "billing", "denied", "overloaded", "rate_limit", "rejected", "server"
-    }  # fmt: skip
+def with_effort(effort):
+    return {**CHAT, "reasoning_effort": effort}
 
 
-# ---------------------------------------------------------------------------------------------- what the caller hears
+def test_usage_is_asked_of_a_stream_where_the_provider_can_tell_it():
+    assert json.loads(bytes(adjusted({"messages": []}, stream=True)["stream_options"])) == {"include_usage": True}
+    assert "stream_options" not in adjusted({"messages": []})
+    assert "stream_options" not in adjusted({"messages": []}, replace(PROVIDER, stream_usage=False), stream=True)
 
 
-def test_the_providers_own_message_is_passed_on_with_its_field_and_codes():
-    body = b'{"error": {"message": "Too long", "type": "invalid_request_error", "param": "messages", "code": "length"}}'
-    error = read_error("my-llm", 400, (), body, hide).error
-    assert isinstance(error, UpstreamHTTPError)
-    assert (error.message, error.param, error.code, error.status) == (
-        "Too long", "messages", "upstream_http_error", 400
-    )  # fmt: skip
-    assert error.details == {
-        "provider": "my-llm",
-        "upstreamStatus": 400,
-        "upstreamCode": "length",
-        "upstreamType": "invalid_request_error",
-    }
+def test_usage_is_asked_for_beside_what_the_client_said():
+    fields = {"stream_options": msgspec.Raw(b'{"x":1}'), "model": "m"}
+    sent = adjusted(fields, stream=True, translated=False)
+    assert json.loads(bytes(sent["stream_options"])) == {"x": 1, "include_usage": True}
+    assert list(sent) == list(fields)
 
 
-@pytest.mark.parametrize("body", [b"", b"<html>secret page</html>", b"plain words", b'{"x": 1}', b'{"error": {}}'])
-def test_other_bodies_are_not_passed_on(body):
-    error = read_error("my-llm", 503, (), body, hide).error
-    assert error.message == "Upstream provider 'my-llm' returned HTTP 503"
+@pytest.mark.parametrize("translated", [True, False])
+def test_a_provider_that_refuses_stream_options_is_not_sent_the_clients_either(translated):
+    fields = {"messages": [], "stream_options": msgspec.Raw(b'{"include_usage":true}')}
+    assert "stream_options" not in adjusted(fields, stream=True, translated=translated, refuses_usage=True)
 
 
-@pytest.mark.parametrize("status", [401, 403])
-def test_a_refused_credential_is_told_apart_from_the_callers_own(status):
-    error = read_error("my-llm", status, ((b"www-authenticate", b"Bearer"),), said(), hide).error
-    assert isinstance(error, UpstreamCredentialRejected)
-    assert (error.code, error.status, error.headers) == ("upstream_credential_rejected", status, ())
+@pytest.mark.parametrize("provider", [PROVIDER, OWN])
+def test_a_clients_own_body_is_left_as_it_is(provider):
+    fields = {name: msgspec.Raw(msgspec.json.encode(value)) for name, value in with_effort("none").items()}
+    assert adjusted(fields, provider, "gpt-5", translated=False) is fields
 
 
-def test_no_secret_comes_through_in_any_field():
-    body = json.dumps({"error": dict.fromkeys(("message", "type", "param", "code"), f"x{SECRET}y")}).encode()
-    error = read_error("my-llm", 400, (), body, hide).error
-    assert SECRET not in f"{error.message}{error.param}{error.details}"
-    assert error.message == "x[REDACTED]y"
+@pytest.mark.parametrize("host", ["api.openai.com", "eu.api.openai.com", "mine.openai.azure.com"])
+def test_openai_counts_with_reasoning_in_another_field(host):
+    own = replace(OWN, id="mine", endpoint=Endpoint("https", host, 443, ""))
+    sent = adjusted(CHAT, own, "gpt-4o")
+    assert sent["max_completion_tokens"] == 100
+    assert "max_tokens" not in sent
 
 
-def test_a_secret_at_the_edge_of_a_long_message_is_hidden_before_the_cut():
-    error = read_error("my-llm", 400, (), said(message="m" * 1990 + SECRET), hide).error
-    assert len(error.message) <= 2000
-    assert "sk-" not in error.message
+@pytest.mark.parametrize("host", ["api.example", "notopenai.com", "api.openai.com.example"])
+def test_whoever_is_not_openai_is_sent_the_usual_field(host):
+    other = replace(PROVIDER, endpoint=Endpoint("https", host, 443, ""))
+    assert adjusted(CHAT, other)["max_tokens"] == 100
 
 
-@pytest.mark.parametrize("masked", ["sk-proj-********************abcd", "AIza***9f2", "****abcd"])
-def test_a_masked_key_is_hidden_too(masked):
-    error = read_error("my-llm", 401, (), said(message=f"Incorrect API key provided: {masked}. Look."), hide).error
-    assert error.message.startswith("Incorrect API key provided: [REDACTED]")
-    assert "abcd" not in error.message
-    assert "9f2" not in error.message
+@pytest.mark.parametrize(("asked", "sent"), [(64_000, 16_384), (100, 100)])
+@pytest.mark.parametrize(("provider", "field"), [(PROVIDER, "max_tokens"), (OWN, "max_completion_tokens")])
+def test_no_more_is_asked_of_a_model_than_it_is_known_to_give(provider, field, asked, sent):
+    provider = replace(provider, models={"gpt-4o": Model("gpt-4o", max_tokens=16_384)})
+    assert adjusted({**CHAT, "max_tokens": asked}, provider, "gpt-4o")[field] == sent
+    assert adjusted({**CHAT, "max_tokens": asked}, provider, "gpt-4.1")[field] == asked
 
 
-def test_the_headers_that_time_the_next_try_are_carried():
-    headers = (
-        (b"retry-after", b"3"),
-        (b"x-ratelimit-remaining-requests", b"0"),
-        (b"x-ratelimit-bad", b"\xff"),
-        (b"set-cookie", b"a=b"),
-        (b"openai-organization", b"org"),
-    )
-    error = read_error("my-llm", 429, headers, said(), hide).error
-    assert error.headers == (("retry-after", "3"), ("x-ratelimit-remaining-requests", "0"))
+def test_what_openai_alone_knows_is_sent_to_it_alone():
+    hints = {"verbosity", "prompt_cache_key"}
+    assert hints <= adjusted(CHAT, OWN, "gpt-4o").keys()
+    assert not (hints | {"metadata"}) & adjusted(CHAT).keys()
 
 
-# ---------------------------------------------------------------------------------------------- when to come back
+def test_metadata_goes_to_openai_only_with_what_is_stored():
+    assert "metadata" not in adjusted(CHAT, OWN, "gpt-4o")
+    assert adjusted({**CHAT, "store": True}, OWN, "gpt-4o")["metadata"] == {"a": "b"}
+    assert "store" not in adjusted({**CHAT, "store": True})
 
-DATE = (b"date", b"Mon, 23 Nov 2026 10:00:00 GMT")
-MOMENT = 1795428000  # that date
+
+@pytest.mark.parametrize("model", ["o3", "o4-mini", "gpt-5", "gpt-5-mini", "gpt-5.2", "gpt-6", "codex-mini-latest"])
+def test_openais_models_that_reason_are_not_sent_what_they_refuse(model):
+    sent = adjusted(with_effort("high"), OWN, model)
+    assert not SAMPLING & sent.keys()
+    assert (sent["reasoning_effort"], sent["stop"]) == ("high", ["STOP"])
+
+
+@pytest.mark.parametrize("model", ["gpt-4o", "gpt-4.1-mini", "gpt-5-chat-latest", "chatgpt-4o-latest"])
+def test_openais_models_that_do_not_reason_are_not_asked_to(model):
+    sent = adjusted(with_effort("high"), OWN, model)
+    assert sent.keys() >= SAMPLING
+    assert "reasoning_effort" not in sent
+
+
+def test_a_model_that_was_told_not_to_reason_takes_sampling_again():
+    assert adjusted(with_effort("none"), OWN, "gpt-5.1").keys() >= SAMPLING
+    assert not SAMPLING & adjusted(with_effort("none"), OWN, "o3").keys()
 
 
 @pytest.mark.parametrize(
-    ("headers", "seconds"),
+    ("model", "asked", "sent"),
     [
-        (((b"retry-after", b"3"),), 3.0),
-        (((b"retry-after", b" 2.5 "),), 2.5),
-        (((b"retry-after", b"0"),), 0.0),
-        (((b"retry-after-ms", b"1500"), (b"retry-after", b"9")), 1.5),
-        ((DATE, (b"retry-after", b"Mon, 23 Nov 2026 10:01:30 GMT")), 90.0),
-        ((DATE, (b"retry-after", b"Mon, 23 Nov 2026 09:00:00 GMT")), 0.0),
-        (((b"retry-after", b"Mon, 23 Nov 2026 10:01:30 GMT"),), None),
-        (((b"retry-after", b"soon"),), None),
-        (((b"retry-after", b"-5"),), None),
-        (((b"retry-after", b"nan"),), None),
-        (((b"retry-after", b"99999999"),), None),
-        (((b"retry-after", b"Mon, 99 Nov 2026 10:01:30 GMT"), DATE), None),
-        (((b"x-ratelimit-reset-requests", b"6m0s"),), 360.0),
-        (((b"x-ratelimit-reset-tokens", b"20ms"),), 0.02),
-        (((b"x-ratelimit-reset-tokens", b"1d2h3m4.5s"),), 93784.5),
-        (((b"x-ratelimit-reset-tokens", b""),), None),
-        (((b"x-ratelimit-reset-tokens", b"1s"), (b"x-ratelimit-reset-requests", b"2m")), 1.0),
-        (
-            (
-                (b"x-ratelimit-reset-tokens", b"1s"),
-                (b"x-ratelimit-reset-requests", b"2m"),
-                (b"x-ratelimit-remaining-requests", b"0"),
-            ),
-            120.0,
-        ),
-        ((DATE, (b"x-ratelimit-reset", str(MOMENT + 30).encode())), 30.0),
-        ((DATE, (b"x-ratelimit-reset", str((MOMENT + 30) * 1000).encode())), 30.0),
-        (((b"x-ratelimit-reset", str(MOMENT).encode()),), None),
-        ((), None),
+        ("o3", "none", "low"),
+        ("o4-mini", "max", "high"),
+        ("gpt-5", "none", "minimal"),
+        ("gpt-5-mini", "xhigh", "high"),
+        ("gpt-5.1", "none", "none"),
+        ("gpt-5.1", "minimal", "low"),
+        ("gpt-5.2", "xhigh", "xhigh"),
     ],
 )
-def test_the_stated_wait_is_read_in_seconds(headers, seconds):
-    assert retry_after(429, headers) == (seconds if seconds is None else pytest.approx(seconds))
+def test_an_effort_that_a_model_does_not_know_becomes_the_nearest(model, asked, sent):
+    assert adjusted(with_effort(asked), OWN, model)["reasoning_effort"] == sent
 
 
-def test_a_reset_means_nothing_where_no_limit_was_hit():
-    assert retry_after(500, ((b"x-ratelimit-reset-requests", b"6m0s"),)) is None
-    assert retry_after(503, ((b"retry-after", b"6"),)) == 6.0
-
-
-def test_a_wait_stated_in_the_body_counts_when_no_header_says_more():
-    body = b'[{"error":{"code":429,"message":"m","details":[{"retryDelay":"34s"}]}}]'
-    assert read_error("my-llm", 429, (), body, hide).retry_after == 34.0
-    assert read_error("my-llm", 429, ((b"retry-after", b"2"),), body, hide).retry_after == 2.0
-
-
-# ---------------------------------------------------------------------------------------------- anything at all
-
-NAMES = st.sampled_from(
-    [b"retry-after", b"retry-after-ms", b"date", b"x-ratelimit-reset", b"x-ratelimit-remaining", b"content-type"]
+@pytest.mark.parametrize(
+    ("model", "asked", "sent"),
+    [
+        ("openai/gpt-oss-120b", "max", "high"),
+        ("gpt-oss-20b", "none", None),
+        ("gemini-2.5-pro", "minimal", "low"),
+        ("listed", "medium", "medium"),
+        ("plain", "medium", None),
+        ("unheard-of", "high", None),
+    ],
 )
-VALUES = st.binary(max_size=12) | st.sampled_from([b"1e9", b"6m", DATE[1], b"text/html", b"99999999999999999999"])
+def test_elsewhere_an_effort_is_asked_of_models_known_to_reason(model, asked, sent):
+    models = {"listed": Model("listed", reasoning=True), "plain": Model("plain")}
+    assert adjusted(with_effort(asked), replace(PROVIDER, models=models), model).get("reasoning_effort") == sent
 
 
-@given(st.integers(400, 599), st.lists(st.tuples(NAMES, VALUES)).map(tuple), st.binary())
-def test_no_answer_breaks_the_reader(status, headers, body):
-    fault = read_error("my-llm", status, headers, body, hide)
-    assert fault.retry_after is None or 0 <= fault.retry_after <= 30 * 86400
-    assert all(text.isprintable() for field in fault.error.headers for text in field)
-    assert 0 < len(fault.error.message) <= 2000
+def test_a_router_is_told_any_effort_for_any_model():
+    assert adjusted(with_effort("none"), replace(PROVIDER, id="openrouter"), "any")["reasoning_effort"] == "none"
 
 
-def test_the_kinds_are_listed_under_the_names_that_configs_use():
-    assert set(KINDS) == {"openai-completions", "demo"}
-    assert all(kind.api == api for api, kind in KINDS.items())
+THOUGHT = Conversation(
+    (
+        Turn("user", (Text("hi"),)),
+        Turn(
+            "assistant",
+            (
+                Thinking("unsigned"),
+                Thinking("signed", Signature("openai-chat", "proof")),
+                ToolCall("a", "f", signature=Signature("google-genai", "thought")),
+            ),
+        ),
+    ),
+    reasoning=Reasoning(effort="low"),
+)
+
+
+@pytest.mark.parametrize(
+    ("provider", "marks"),
+    [
+        ("my-llm", ()),
+        ("openai", ()),
+        ("groq", ()),
+        ("deepseek", ("unsigned",)),
+        ("openrouter", ("unsigned", "proof")),
+        ("google", ("thought",)),
+    ],
+)
+def test_earlier_reasoning_goes_back_to_those_who_want_it(provider, marks):
+    fields = openai_chat.write_request(THOUGHT, "m")
+    sent = json.dumps(adjusted(fields, replace(PROVIDER, id=provider))["messages"])
+    assert tuple(mark for mark in ("unsigned", "proof", "thought") if mark in sent) == marks
+    assert '"id": "a"' in sent
+
+
+def test_an_adjustment_leaves_what_it_was_given_as_it_was():
+    fields = openai_chat.write_request(THOUGHT, "m")
+    before = json.dumps(fields)
+    adjusted(fields, OWN, "gpt-5", stream=True)
+    assert json.dumps(fields) == before
+
+
+def test_the_kind_speaks_chat_completions():
+    assert (OPENAI.api, OPENAI.dialect, OPENAI.stream_only) == ("openai-completions", "openai-chat", False)

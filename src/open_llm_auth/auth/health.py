@@ -161,7 +161,7 @@ class HealthTable:
 
 def _mark(credential: Credential) -> int:
     """What makes it the same credential. A hash, so that no secret outlives the config that held it."""
-    return hash((credential.secret, credential.endpoint))
+    return hash((credential.secret, credential.endpoint, credential.aws_profile, credential.aws_region))
 
 
 def _remembered(models: dict[str, _Rest], model: str) -> _Rest:

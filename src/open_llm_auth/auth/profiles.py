@@ -30,8 +30,11 @@ __all__ = ["NO_ADDRESS_NEEDED", "Candidate", "Selection", "candidates_of", "sele
 #: Kinds that answer without a base URL: in the process itself, or through a program on this machine.
 NO_ADDRESS_NEEDED: Final = frozenset({"demo", "claude-cli", "codex-cli"})
 
-#: "Other profiles" come in this order; types that hold no secret of their own need a kind that later releases carry.
-_TYPE_ORDER: Final[Mapping[ProfileType, int]] = {"oauth": 0, "token": 1, "api_key": 2}
+#: "Other profiles" come in this order.
+_TYPE_ORDER: Final[Mapping[ProfileType, int]] = {"oauth": 0, "token": 1, "api_key": 2, "aws-sdk": 3, "cli": 4}
+
+#: Types of profile that hold no secret: what finds one, or signs in by itself, belongs to providers of that `auth`.
+_WITHOUT_SECRET: Final[Mapping[ProfileType, Auth]] = {"aws-sdk": "aws-sdk", "cli": "cli"}
 
 _TYPE_OF_AUTH: Final[Mapping[Auth, ProfileType]] = {"oauth": "oauth", "token": "token", "api-key": "api_key"}
 
@@ -51,7 +54,8 @@ class Candidate:
     """One place a credential may come from. Everything the snapshot can tell of it is worked out here, once.
 
     `ref` or `variable` say where its secret stands; with neither it carries none. `flaw` is why it can never serve.
-    `needs`: one of these variables must be set, which is how a key wakes a local backend that takes none.
+    `needs`: one of these variables must be set, which is how a key wakes a local backend that takes none, and how the
+    environment says that AWS's chain has something to find.
     """
 
     id: str
@@ -64,6 +68,9 @@ class Candidate:
     owner: str | None = None
     #: milliseconds since the epoch
     expires: int | None = None
+    account_id: str | None = None
+    aws_profile: str = ""
+    aws_region: str = ""
     flaw: str = ""
     needs: tuple[str, ...] = ()
 
@@ -93,6 +100,8 @@ def candidates_of(provider: Provider, profiles: Sequence[Profile], order: Sequen
     if not provider.auth_header or provider.auth == "cli":
         return (*stored, *_without_secret(provider))
     keyed = (*stored, *(_from_variable(provider, name) for name in provider.env_names), *_from_config(provider))
+    if provider.auth == "aws-sdk":
+        return (*keyed, *_from_aws_chain(provider))
     return (*keyed, *_without_secret(provider)) if provider.key_optional else keyed
 
 
@@ -113,7 +122,7 @@ def select(
     """
     found: list[Credential] = []
     passed: list[PassedOver] = []
-    seen: dict[tuple[Secret | None, Endpoint | None], str] = {}
+    seen: dict[tuple[Secret | None, Endpoint | None, str, str], str] = {}
     lapsed: int | None = None
     for candidate in candidates:
         if candidate.owner is not None and candidate.owner != caller.subject:
@@ -135,7 +144,12 @@ def select(
                 continue
             credential = None
         # Where no credential is sent, two candidates for one address are the same request.
-        key = (secret if provider.auth_header else None, candidate.endpoint)
+        key = (
+            secret if provider.auth_header else None,
+            candidate.endpoint,
+            candidate.aws_profile,
+            candidate.aws_region,
+        )
         if (twin := seen.get(key)) is not None:
             passed.append(PassedOver(candidate.id, f"the same credential as {twin!r}"))
             continue
@@ -150,6 +164,9 @@ def select(
                 endpoint=candidate.endpoint,
                 billing=candidate.billing,
                 expires=candidate.expires,
+                account_id=candidate.account_id,
+                aws_profile=candidate.aws_profile,
+                aws_region=candidate.aws_region,
             )
         found.append(credential)
     return Selection(tuple(found), tuple(passed), lapsed)
@@ -164,6 +181,8 @@ def unusable(provider: Provider, caller: Caller, passed_over: Sequence[PassedOve
     if reason := _unaddressed(provider):
         del details["command"]
         return NotConfigured(_sentence(reason), param="model", details=details)
+    if provider.auth == "aws-sdk":
+        return _unsigned(provider, details)
     if provider.auth == "cli" or not provider.auth_header or provider.key_optional:
         details["command"] = "open-llm-auth auth configure"
         message = (
@@ -179,6 +198,20 @@ def unusable(provider: Provider, caller: Caller, passed_over: Sequence[PassedOve
         message += f". If it takes none, set providers.{provider.id}.authHeader to false"
     if caller.admin and passed_over:
         message += f". Passed over: {passed_over[0].candidate!r}: {passed_over[0].reason}"
+    return NoCredentials(message, param="model", details=details)
+
+
+def _unsigned(provider: Provider, details: dict[str, object]) -> NoCredentials:
+    details["command"] = f"open-llm-auth auth configure {provider.id}"
+    names = (*provider.env_names[:1], *provider.aws_env)
+    if names:
+        details["environment"] = list(names)
+    either = " or ".join(names) or "one of its variables"
+    message = (
+        f"Provider {provider.id!r} has no usable credential. Set {either}, or let it use what AWS's own tools find on"
+        " this machine (after 'aws sso login' or 'aws configure') with: open-llm-auth auth configure "
+        f"{provider.id}"
+    )
     return NoCredentials(message, param="model", details=details)
 
 
@@ -225,14 +258,24 @@ def _from_profile(provider: Provider, profile: Profile) -> Candidate:
         endpoint=profile.endpoint,
         owner=profile.owner,
         expires=profile.expires,
+        account_id=profile.account_id,
+        aws_profile=_told(profile, "awsProfile"),
+        aws_region=_told(profile, "region"),
         flaw=_flaw(provider, profile),
     )
 
 
+def _told(profile: Profile, name: str) -> str:
+    """What the metadata of an `aws-sdk` profile says under that name."""
+    said = profile.metadata.get(name) if profile.type == "aws-sdk" else None
+    return said.strip() if isinstance(said, str) else ""
+
+
 def _flaw(provider: Provider, profile: Profile) -> str:
-    if profile.type not in _TYPE_ORDER:
-        return f"profiles of type {profile.type!r} are not supported by this release"
-    if profile.secret is None:
+    if profile.type in _WITHOUT_SECRET:
+        if provider.auth != _WITHOUT_SECRET[profile.type]:
+            return f"profiles of type {profile.type!r} serve only providers whose 'auth' is {profile.type!r}"
+    elif profile.secret is None:
         field = {"api_key": "key", "token": "token"}.get(profile.type, "access")
         return f"it has no {field!r}"
     if profile.base_url and profile.endpoint is None:
@@ -286,14 +329,32 @@ def _from_config(provider: Provider) -> tuple[Candidate, ...]:
     )
 
 
-def _without_secret(provider: Provider) -> tuple[Candidate, ...]:
-    """Kinds that need no secret, once config or a key has switched them on."""
+def _from_aws_chain(provider: Provider) -> tuple[Candidate, ...]:
+    """What AWS's own tools would find on this machine, once config or the environment has switched it on."""
     on = provider.configured or provider.self_activating
+    if not on and not provider.aws_env:
+        return ()
     return (
         Candidate(
-            id=f"none:{provider.id}",
-            source="none",
-            type="none",
+            id=f"aws-sdk:{provider.id}",
+            source="aws-sdk",
+            type="aws-sdk",
+            billing=provider.billing,
+            flaw=_unaddressed(provider),
+            needs=() if on else provider.aws_env,
+        ),
+    )
+
+
+def _without_secret(provider: Provider) -> tuple[Candidate, ...]:
+    """Kinds that need no secret, or have their own, once config or a key has switched them on."""
+    on = provider.configured or provider.self_activating
+    kind: Literal["cli", "none"] = "cli" if provider.auth == "cli" else "none"
+    return (
+        Candidate(
+            id=f"{kind}:{provider.id}",
+            source=kind,
+            type=kind,
             billing=provider.billing,
             flaw=_unaddressed(provider),
             needs=() if on else provider.env_names,

@@ -15,6 +15,7 @@ from ..errors import UnsafeDestination
 from ..policy.egress import parse_endpoint
 from ..ports import SecretSource
 from ..provider_catalog import Catalog
+from ..providers.bedrock import in_region, region_of
 from ..values import (
     EMPTY,
     Cost,
@@ -68,10 +69,13 @@ def compile_snapshot(
     ids = Ids(catalog, model.providers)
     lookup = partial(_variable, environ, secrets)
     warnings = list(document.warnings)
-    profiles = _profiles(model, ids, catalog, warnings)
+    of_providers: list[str] = []
+    providers = _providers(model, ids, catalog, lookup, of_providers)
+    profiles = _profiles(model, ids, catalog, providers, warnings)
+    warnings += of_providers
     return Snapshot(
         etag=document.etag,
-        providers=MappingProxyType(_providers(model, ids, catalog, warnings)),
+        providers=MappingProxyType(providers),
         aliases=catalog.aliases,
         profiles=MappingProxyType(profiles),
         order=MappingProxyType(_order(model, ids, profiles, warnings)),
@@ -95,13 +99,27 @@ def _variable(environ: Mapping[str, str], secrets: SecretSource, name: str) -> s
 # --- providers -------------------------------------------------------------------------------------------------
 
 
-def _providers(model: ConfigDocument, ids: Ids, catalog: Catalog, warnings: list[str]) -> dict[str, Provider]:
+def _providers(
+    model: ConfigDocument, ids: Ids, catalog: Catalog, lookup: _Lookup, warnings: list[str]
+) -> dict[str, Provider]:
     replacing = model.models.mode == "replace"
     entries = ids.rekeyed(model.providers, "providers", warnings)
-    found = {id_: replace(base, env_names=_env_names(base)) for id_, base in catalog.providers.items()}
+    found = {
+        id_: replace(_in_own_region(base, lookup), env_names=_env_names(base))
+        for id_, base in catalog.providers.items()
+    }
     for id_, entry in entries.items():
         found[id_] = _provider(found.get(id_) or _new_provider(id_), entry, replacing, warnings)
     return found
+
+
+def _in_own_region(base: Provider, lookup: _Lookup) -> Provider:
+    """A catalog row of AWS in the region that the environment names, as AWS's own tools take it."""
+    if base.auth != "aws-sdk":
+        return base
+    region = lookup("AWS_REGION") or lookup("AWS_DEFAULT_REGION")
+    base_url = in_region(base.base_url, region.strip()) if region else None
+    return base if base_url is None else replace(base, base_url=base_url, endpoint=parse_endpoint(base_url))
 
 
 def _new_provider(id_: str) -> Provider:
@@ -122,11 +140,22 @@ def _provider(base: Provider, entry: ProviderEntry, replacing: bool, warnings: l
         headers=_headers(base.headers, entry.headers),
         api_key=_reference(entry.api_key) or base.api_key,
         models=_models(base.models, entry.models or [], replacing),
+        also=_also(base, entry, base_url),
         configured=True,
         replaces_models=replacing and bool(entry.models),
+        command=(entry.command or "").strip() or base.command,
+        arguments=base.arguments if entry.args is None else tuple(entry.args),
     )
     _warn_of(provider, path, warnings)
     return provider
+
+
+def _also(base: Provider, entry: ProviderEntry, base_url: str) -> tuple[str, ...]:
+    """What a catalog row says of its own server, or of the same program on another port; not of another kind, nor of a
+    server somebody put in its place."""
+    if entry.api is not None and entry.api != base.api:
+        return ()
+    return base.also if base_url == base.base_url or base.billing == "local" else ()
 
 
 def _warn_of(provider: Provider, path: str, warnings: list[str]) -> None:
@@ -199,16 +228,29 @@ def _reference(text: str | None) -> SecretRef | None:
 # --- profiles --------------------------------------------------------------------------------------------------
 
 
-def _profiles(model: ConfigDocument, ids: Ids, catalog: Catalog, warnings: list[str]) -> dict[str, Profile]:
-    return {id_: _profile(id_, entry, ids, catalog, warnings) for id_, entry in model.auth_profiles.items()}
+def _profiles(
+    model: ConfigDocument, ids: Ids, catalog: Catalog, providers: Mapping[str, Provider], warnings: list[str]
+) -> dict[str, Profile]:
+    return {id_: _profile(id_, entry, ids, catalog, providers, warnings) for id_, entry in model.auth_profiles.items()}
 
 
-def _profile(id_: str, entry: ProfileEntry, ids: Ids, catalog: Catalog, warnings: list[str]) -> Profile:
+def _profile(
+    id_: str,
+    entry: ProfileEntry,
+    ids: Ids,
+    catalog: Catalog,
+    providers: Mapping[str, Provider],
+    warnings: list[str],
+) -> Profile:
     path = f"authProfiles.{id_}"
     provider = ids.provider(entry.provider)
     if provider not in ids.known:
         warnings.append(f"{path}.provider is {entry.provider!r}, which neither the catalog nor providers has.")
-    base_url = (entry.base_url or "").strip() or _derived(catalog.derived_base_urls.get(provider), entry)
+    base_url = (
+        (entry.base_url or "").strip()
+        or _derived(catalog.derived_base_urls.get(provider), entry)
+        or _regional(providers.get(provider), entry, path, warnings)
+    )
     return Profile(
         id=id_,
         provider=provider,
@@ -235,6 +277,17 @@ def _derived(template: str | None, entry: ProfileEntry) -> str | None:
     if template is None or not entry.account_id or not entry.gateway_id:
         return None
     return template.format(accountId=quote(entry.account_id, safe=""), gatewayId=quote(entry.gateway_id, safe=""))
+
+
+def _regional(provider: Provider | None, entry: ProfileEntry, path: str, warnings: list[str]) -> str | None:
+    """The address of a provider of AWS in the region that a profile's metadata names."""
+    region = (entry.metadata or {}).get("region")
+    if provider is None or provider.auth != "aws-sdk" or region is None:
+        return None
+    base_url = in_region(provider.base_url, region.strip()) if isinstance(region, str) else None
+    if base_url is None and region_of(provider.endpoint):
+        warnings.append(f"{path}.metadata.region is {region!r}, which is no region of AWS; it is passed over.")
+    return base_url
 
 
 def _order(

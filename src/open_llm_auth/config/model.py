@@ -117,7 +117,14 @@ def _milliseconds(value: object) -> object:
     return int(value) if isinstance(value, float) and abs(value) < 1e18 else value
 
 
+def _word(text: str) -> str:
+    if "\0" in text:
+        raise _fault("must not hold a NUL character")
+    return text
+
+
 Name = Annotated[str, Field(min_length=1)]
+Word = Annotated[str, AfterValidator(_word)]
 HeaderName = Annotated[str, AfterValidator(_header_name)]
 HeaderValue = Annotated[str, AfterValidator(_header_value)]
 HostPattern = Annotated[str, AfterValidator(_host_pattern)]
@@ -199,6 +206,9 @@ class ProviderEntry(_Section):
     headers: dict[HeaderName, HeaderValue] | None = None
     auth_header: bool | None = None
     models: list[ModelEntry] | None = None
+    #: of kinds that run a program. What runs on this machine is for its file to say, never for a request over HTTP.
+    command: Word | None = None
+    args: list[Word] | None = None
 
 
 class _AuthSection(_Section):

@@ -19,6 +19,7 @@ from ..errors import ConfigInvalid, EgressBlocked, UnsafeDestination
 from ..values import EgressRules, Endpoint
 
 __all__ = [
+    "AWS_METADATA",
     "OFFLINE_PROVIDER",
     "REASONS",
     "Phase",
@@ -71,6 +72,10 @@ REASONS: Final[Mapping[str, str]] = {
     "unspecified_ip": "the address means 'any address' and is no destination",
     "reserved_ip": "the address is in a reserved range",
 }
+
+
+#: Who asks AWS's metadata services for credentials (SPEC §6): no provider of a config can have this id.
+AWS_METADATA: Final = "aws metadata"
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,6 +139,11 @@ _METADATA: Final = _networks(
     "100.100.100.200/32",
     "fd00:ec2::/32",
     "fd20:ce::254/128",
+)
+
+#: What `awsMetadata` opens, to `AWS_METADATA` alone: instances, containers, and pods of EKS.
+_AWS_METADATA_ADDRESSES: Final = frozenset(
+    {"169.254.169.254", "169.254.170.2", "169.254.170.23", "fd00:ec2::254", "fd00:ec2::23"}
 )
 
 #: First match wins. Sources: the IANA special-purpose address registries for IPv4 and IPv6.
@@ -327,8 +337,14 @@ def check_endpoint(rules: EgressRules, provider: str, endpoint: Endpoint) -> Ver
     Raises:
         ConfigInvalid: an entry of `deny_hosts` is no host, or one of `deny_cidrs` no network.
     """
+    if provider == AWS_METADATA and rules.aws_metadata and _is_aws_metadata(endpoint):
+        return _ALLOWED
     reasons = list(_endpoint_reasons(rules, provider, endpoint))
     return _verdict(rules, provider, reasons)
+
+
+def _is_aws_metadata(endpoint: Endpoint) -> bool:
+    return (endpoint.scheme, endpoint.port) == ("http", 80) and endpoint.host in _AWS_METADATA_ADDRESSES
 
 
 def check_address(

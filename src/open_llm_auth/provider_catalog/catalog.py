@@ -53,7 +53,9 @@ class _Row(msgspec.Struct, rename="camel", forbid_unknown_fields=True):
     preferred: bool = False
     stream_usage: bool = True
     lists_models: bool = True
+    bearer_key: bool = False
     key_url: str | None = None
+    also: tuple[str, ...] = ()
     models: tuple[_Model, ...] = ()
 
 
@@ -98,7 +100,7 @@ def read_catalog(data: bytes) -> Catalog:
     file = msgspec.json.decode(data, type=_File)
     return Catalog(
         providers=MappingProxyType(
-            {provider_id: _provider(provider_id, row) for provider_id, row in file.providers.items()}
+            {provider_id: _provider(provider_id, row, file.aws_sdk_env) for provider_id, row in file.providers.items()}
         ),
         aliases=MappingProxyType(file.aliases),
         aws_sdk_env=file.aws_sdk_env,
@@ -106,7 +108,7 @@ def read_catalog(data: bytes) -> Catalog:
     )
 
 
-def _provider(provider_id: str, row: _Row) -> Provider:
+def _provider(provider_id: str, row: _Row, aws_sdk_env: tuple[str, ...]) -> Provider:
     return Provider(
         id=provider_id,
         api=row.api,
@@ -118,12 +120,15 @@ def _provider(provider_id: str, row: _Row) -> Provider:
         key_optional=row.key_optional,
         models=MappingProxyType({model.id: _model(model) for model in row.models}),
         env_names=row.env,
+        aws_env=aws_sdk_env if row.auth == "aws-sdk" else (),
         self_activating=row.self_activating,
         preferred=row.preferred,
         billing=row.billing,
         stream_usage=row.stream_usage,
         lists_models=row.lists_models,
+        bearer_key=row.bearer_key,
         key_url=row.key_url,
+        also=row.also,
     )
 
 

@@ -22,10 +22,10 @@ from typing import Any, Final
 import msgspec
 
 from ..errors import GatewayError, InternalError, InvalidRequest
-from ..values import Headers, Operation, Outbound
+from ..values import Credential, Headers, Operation, Outbound, Provider
 from ..wire import embeddings, openai_chat, sse
-from . import openai
-from .spec import LocalAnswer, UpstreamKind
+from .faults import read_error
+from .spec import LocalAnswer, Sending, UpstreamKind
 
 __all__ = ["DEMO", "MODEL", "answer"]
 
@@ -327,14 +327,15 @@ def _failure(status: int, message: str) -> LocalAnswer:
     return LocalAnswer(status, headers, ((0.0, body),))
 
 
-def _prepare(*_given: object, **_named: object) -> Outbound:
+def _prepare(provider: Provider, credential: Credential, sending: Sending) -> Outbound:  # noqa: ARG001 - see below
     raise InternalError("The demo provider answers in process; nothing of it is ever sent.")
 
 
 DEMO: Final = UpstreamKind(
     api="demo",
+    dialect="openai-chat",
     prepare=_prepare,
     prepare_models=None,
-    read_error=openai.read_error,
+    read_error=read_error,
     answer=answer,
 )

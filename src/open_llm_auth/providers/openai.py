@@ -3,333 +3,152 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
-from datetime import UTC, datetime
-from typing import Final
+from collections.abc import Mapping
+from typing import Any, Final
 
-from ..errors import (
-    GatewayError,
-    NotConfigured,
-    SecretUnavailable,
-    UpstreamCredentialRejected,
-    UpstreamHTTPError,
-)
-from ..values import (
-    Credential,
-    Endpoint,
-    Fault,
-    FaultKind,
-    Headers,
-    Operation,
-    Outbound,
-    Provider,
-    Timeouts,
-)
-from ..wire.openai_chat import ErrorBody
-from ..wire.openai_error import read_error as read_error_body
-from .spec import UpstreamKind
+from ..errors import InvalidRequest
+from ..values import Credential, Headers, Operation, Outbound, Provider
+from ..wire import openai_chat
+from ..wire.dialect import Fields
+from .faults import read_error
+from .outbound import JSON_IN, STREAM_IN, bearer, endpoint_of, headers_of, listing
+from .spec import Adjusting, Sending, UpstreamKind
 
-__all__ = ["OPENAI", "prepare", "prepare_models", "read_error", "retry_after"]
+__all__ = ["OPENAI", "adjust", "prepare", "prepare_models"]
 
-_PATHS: Final[dict[Operation, str]] = {"chat": "/chat/completions", "embeddings": "/embeddings"}
-_JSON: Final = (b"content-type", b"application/json")
-_PLAIN: Final[Headers] = (_JSON, (b"accept", b"application/json"))
-_STREAMED: Final[Headers] = (_JSON, (b"accept", b"text/event-stream"))
-_LISTING: Final[Headers] = ((b"accept", b"application/json"),)
-_LISTING_TIMEOUTS: Final = Timeouts(connect=3.0, first_byte=10.0, idle=10.0)
+_PATHS: Final[Mapping[Operation, str]] = {"chat": "/chat/completions", "embeddings": "/embeddings"}
 
 
-# ---------------------------------------------------------------------------------------------- requests
-
-
-def prepare(
-    provider: Provider,
-    credential: Credential,
-    operation: Operation,
-    body: bytes,
-    headers: Headers,
-    timeouts: Timeouts,
-    stream: bool,
-) -> Outbound:
+def prepare(provider: Provider, credential: Credential, sending: Sending) -> Outbound:
     """One call on the wire.
 
     Raises:
         NotConfigured: neither the provider nor the credential has a usable base URL.
         SecretUnavailable: the credential's text can't stand in a header.
+        InvalidRequest: these providers have no such operation.
     """
-    endpoint = _endpoint(provider, credential)
+    path = _PATHS.get(sending.operation)
+    if path is None:
+        raise InvalidRequest(f"Provider {provider.id!r} does not count tokens; its answers state how many they took.")
+    endpoint = endpoint_of(provider, credential)
+    own = STREAM_IN if sending.stream else JSON_IN
     return Outbound(
         provider.id,
         "POST",
         endpoint,
-        endpoint.path + _PATHS[operation],
-        _headers(_STREAMED if stream else _PLAIN, provider, credential, headers),
-        body,
-        timeouts,
+        endpoint.path + path,
+        headers_of(own, bearer(provider, credential), sending.headers),
+        sending.body,
+        sending.timeouts,
     )
 
 
 def prepare_models(provider: Provider, credential: Credential, headers: Headers) -> Outbound | None:
     """The request for the provider's list of models; None when it has none. Raises as `prepare`."""
-    if not provider.lists_models or (credential.endpoint or provider.endpoint) is None:
-        return None
-    endpoint = _endpoint(provider, credential)
-    return Outbound(
-        provider.id,
-        "GET",
-        endpoint,
-        endpoint.path + "/models",
-        _headers(_LISTING, provider, credential, headers),
-        timeouts=_LISTING_TIMEOUTS,
-    )
+    return listing(provider, credential, "/models", headers_of(bearer(provider, credential), headers))
 
 
-def _endpoint(provider: Provider, credential: Credential) -> Endpoint:
-    endpoint = credential.endpoint or provider.endpoint
-    if endpoint is None:
-        raise NotConfigured(
-            f"Provider {provider.id!r} has no usable base URL; set providers.{provider.id}.baseUrl in the config.",
-            details={"provider": provider.id},
-        )
-    return endpoint
+# ---------------------------------------------------------------------------------------------- the last word on a body
 
-
-def _headers(own: Headers, provider: Provider, credential: Credential, extra: Headers) -> Headers:
-    if provider.auth_header and credential.secret is not None:
-        own = (*own, (b"authorization", b"Bearer " + _bearer(credential.secret.reveal(), credential.id)))
-    # The last of a name wins: the gateway's own, the client's, the provider's, the model's. Said twice, a field may be
-    # read either way.
-    return tuple(dict((*own, *extra)).items()) if extra else own
-
-
-def _bearer(text: str, credential_id: str) -> bytes:
-    # A key read from a file or a shell often drags its line ending along.
-    text = text.strip()
-    if not text or not text.isascii() or not text.isprintable():
-        raise SecretUnavailable(
-            f"Credential {credential_id!r} is empty or holds characters that can't stand in a header; enter it anew."
-        )
-    return text.encode("ascii")
-
-
-# ---------------------------------------------------------------------------------------------- errors
-
-#: The status decides before the text does; statuses that are not here go by their hundred.
-_KINDS: Final[dict[int, FaultKind]] = {
-    401: "auth",
-    402: "billing",
-    403: "denied",
-    429: "rate_limit",
-    503: "overloaded",
-    529: "overloaded",
+#: OpenAI's own, its regions, and Azure's
+_OPENAI_HOSTS: Final = (".openai.com", ".openai.azure.com")
+#: Hints that OpenAI alone has; others answer 400 or 422 to what they don't know.
+_OPENAI_ONLY: Final = frozenset({"metadata", "prompt_cache_key", "store", "verbosity"})
+#: What OpenAI's models that reason refuse, unless they are told not to (its guide to parameter compatibility).
+_SAMPLING: Final = frozenset(
+    {"temperature", "top_p", "presence_penalty", "frequency_penalty", "logprobs", "top_logprobs"}
+)
+#: OpenAI's models that reason
+_OPENAI_REASONERS: Final = re.compile(r"o\d|codex|gpt-5(?!.*-chat)|gpt-[6-9]|gpt-\d\d")
+#: Models elsewhere that take a `reasoning_effort`, where the catalog and the config don't say.
+_REASONERS: Final = re.compile(r"(?:.*/)?(?:gpt-oss|o\d|gpt-5|gemini-(?:2\.5|[3-9])|grok-3-mini)")
+#: the words for an effort that a model does not know, and the nearest that it does; the first pattern counts
+_EFFORTS: Final[tuple[tuple[re.Pattern[str], Mapping[str, str]], ...]] = (
+    (re.compile(r"o\d"), {"none": "low", "minimal": "low", "xhigh": "high", "max": "high"}),
+    (re.compile(r"gpt-5(?:-|$)"), {"none": "minimal", "xhigh": "high", "max": "high"}),
+    (re.compile(r"gpt-5\.1"), {"minimal": "low", "xhigh": "high", "max": "high"}),
+)
+_OTHERS_EFFORTS: Final = {"none": "", "minimal": "low", "xhigh": "high", "max": "high"}
+#: These know every effort, and what to do with it where a model doesn't reason.
+_KNOWS_EFFORTS: Final = frozenset({"openrouter"})
+#: What of an earlier answer is sent back to whom: the rest refuse a message that holds it.
+_SENT_BACK: Final[Mapping[str, frozenset[str]]] = {
+    **dict.fromkeys(
+        ("deepseek", "moonshot", "zai", "zai-air", "zai-coding", "zhipuai", "vllm", "sglang", "llama.cpp", "litellm"),
+        frozenset({"reasoning_content"}),
+    ),
+    "openrouter": frozenset({"reasoning_content", "reasoning_details"}),
+    "google": frozenset({"extra_content"}),
 }
-#: Codes and types that mean a credential whatever 4xx they come with.
-_AUTH_CODES: Final = frozenset({"invalid_api_key", "api_key_invalid", "incorrect_api_key", "api_key_expired"})
-_BILLING_CODES: Final = frozenset(
-    {
-        "insufficient_quota",
-        "billing_error",
-        "billing_hard_limit_reached",
-        "billing_not_active",
-        "exceeded_current_quota_error",
-        "insufficient_balance",
-        "insufficient_credits",
-        "insufficient_funds",
-        "credit_balance_too_low",
-        "payment_required",
-        "budget_exceeded",
-    }
-)
-#: Parts of a code or type that make a 403 one about the credential, and not about model, region or policy.
-_AUTH_WORDS: Final = ("api_key", "apikey", "authentic", "unauthorized", "credential", "token", "expired", "revoked",
-                      "deactivated", "suspended")  # fmt: skip
-_BILLING_WORDS: Final = ("billing", "quota", "credit", "balance", "payment", "arrear", "fund")
-#: What pages say that want a browser to prove itself.
-_CHALLENGE_WORDS: Final = (b"challenge", b"captcha", b"cf-chl", b"just a moment", b"attention required")
-_CHALLENGE_WINDOW: Final = 20_000
-
-_MESSAGE_LIMIT: Final = 2_000
-_FIELD_LIMIT: Final = 200
-#: Keys as providers print them back, masked: even the four characters left are nobody's business.
-_MASKED: Final = re.compile(r"[\w.-]*\*{3,}[\w*.-]*")
+_PROOFS: Final = frozenset({"reasoning_content", "reasoning_details", "extra_content"})
 
 
-def read_error(provider_id: str, status: int, headers: Headers, body: bytes, hide: Callable[[str], str]) -> Fault:
-    """What an error status means for the attempt, and what the caller is told of it.
-
-    The provider's own words are passed on only when they parse as its dialect's error, with every secret that `hide`
-    knows and every masked key taken out, and at most 2,000 characters of them.
-    """
-    fields = _first_of_each(headers)
-    said = read_error_body(body)
-    wait = retry_after(status, headers)
-    if wait is None and said is not None and said.retry_after is not None:
-        wait = _bounded(said.retry_after)
-    return Fault(
-        kind=_kind(status, fields, body, said),
-        error=_error(provider_id, status, headers, said, hide),
-        status=status,
-        retry_after=wait,
-    )
+def adjust(fields: Fields, adjusting: Adjusting) -> Fields:
+    """Usage is asked of a stream where the provider can tell it (SPEC §11); a body that we wrote is made to fit the
+    provider, and a client's own is not."""
+    if adjusting.translated:
+        fields = _fitted(fields, adjusting)
+    if adjusting.refuses_usage:
+        return {name: value for name, value in fields.items() if name != "stream_options"}
+    if not adjusting.stream or not adjusting.provider.stream_usage:
+        return fields
+    return {**fields, "stream_options": openai_chat.asking_usage(fields.get("stream_options"))}
 
 
-def _kind(status: int, fields: dict[bytes, bytes], body: bytes, said: ErrorBody | None) -> FaultKind:
-    if _is_challenge(status, fields, body):
-        return "denied"
-    words = {text.lower() for text in (said.code, said.type) if text} if said else set()
-    if 400 <= status < 500:
-        if words & _BILLING_CODES:
-            return "billing"
-        if words & _AUTH_CODES:
-            return "auth"
-    if status == 403:
-        return _kind_of_refusal(" ".join(sorted(words)))
-    return _KINDS.get(status) or ("server" if status >= 500 else "rejected")
+def _fitted(fields: Fields, adjusting: Adjusting) -> Fields:
+    provider = adjusting.provider
+    listed = provider.models.get(adjusting.model)
+    wanted = _SENT_BACK.get(provider.id, frozenset())
+    fields = {**fields, "messages": [_without_proofs(message, _PROOFS - wanted) for message in fields["messages"]]}
+    if listed is not None and listed.max_tokens and fields.get("max_tokens", 0) > listed.max_tokens:
+        # Other dialects' clients ask for as much as their own models give, which these answer with 400.
+        fields["max_tokens"] = listed.max_tokens
+    if _is_openai(provider):
+        return _for_openai(fields, adjusting.model)
+    fields = _without(fields, _OPENAI_ONLY)
+    effort = fields.get("reasoning_effort")
+    if effort is None or provider.id in _KNOWS_EFFORTS:
+        return fields
+    reasons = (listed is not None and listed.reasoning) or _REASONERS.match(adjusting.model)
+    effort = _OTHERS_EFFORTS.get(effort, effort) if reasons else ""
+    return {**fields, "reasoning_effort": effort} if effort else _without(fields, frozenset({"reasoning_effort"}))
 
 
-def _kind_of_refusal(words: str) -> FaultKind:
-    if any(word in words for word in _BILLING_WORDS):
-        return "billing"
-    return "auth" if any(word in words for word in _AUTH_WORDS) else "denied"
+def _is_openai(provider: Provider) -> bool:
+    return provider.endpoint is not None and f".{provider.endpoint.host}".endswith(_OPENAI_HOSTS)
 
 
-def _is_challenge(status: int, fields: dict[bytes, bytes], body: bytes) -> bool:
-    if fields.get(b"cf-mitigated"):
-        return True
-    if status not in (403, 503) or not fields.get(b"content-type", b"").lower().startswith(b"text/html"):
-        return False
-    # A plain 503 page is what every overloaded reverse proxy sends.
-    page = body[:_CHALLENGE_WINDOW].lower()
-    return status == 403 or any(word in page for word in _CHALLENGE_WORDS)
+def _for_openai(fields: Fields, model: str) -> Fields:
+    if "max_tokens" in fields:
+        fields = {("max_completion_tokens" if name == "max_tokens" else name): fields[name] for name in fields}
+    if not fields.get("store"):
+        # It is refused where nothing is stored.
+        fields = _without(fields, frozenset({"metadata"}))
+    if not _OPENAI_REASONERS.match(model):
+        return _without(fields, frozenset({"reasoning_effort"}))
+    effort = fields.get("reasoning_effort")
+    if effort is not None:
+        words = next((words for pattern, words in _EFFORTS if pattern.match(model)), {})
+        fields = {**fields, "reasoning_effort": words.get(effort, effort)}
+    return fields if fields.get("reasoning_effort") == "none" else _without(fields, _SAMPLING)
 
 
-def _error(
-    provider_id: str, status: int, headers: Headers, said: ErrorBody | None, hide: Callable[[str], str]
-) -> GatewayError:
-    details: dict[str, object] = {"provider": provider_id, "upstreamStatus": status}
-    if said is not None:
-        for name, text in (("upstreamCode", said.code), ("upstreamType", said.type)):
-            if text:
-                details[name] = _scrub(text, hide, _FIELD_LIMIT)
-    message = _scrub(said.message, hide, _MESSAGE_LIMIT) if said else ""
-    kind = UpstreamCredentialRejected if status in (401, 403) else UpstreamHTTPError
-    return kind(
-        message or f"Upstream provider {provider_id!r} returned HTTP {status}",
-        param=_scrub(said.param, hide, _FIELD_LIMIT) if said and said.param else None,
-        details=details,
-        headers=_carried(headers),
-        status=status,
-    )
+def _without(fields: Fields, names: frozenset[str]) -> Fields:
+    return {name: value for name, value in fields.items() if name not in names}
 
 
-def _scrub(text: str, hide: Callable[[str], str], limit: int) -> str:
-    # Hidden before it is cut, so that no half of a secret is left at the end.
-    return _MASKED.sub("[REDACTED]", hide(text)).strip()[:limit]
-
-
-def _carried(headers: Headers) -> tuple[tuple[str, str], ...]:
-    """The headers by which a client times its next try."""
-    carried = []
-    for name, value in headers:
-        text = value.decode("latin-1")
-        if (name in (b"retry-after", b"retry-after-ms") or name.startswith(b"x-ratelimit-")) and _is_printable(text):
-            carried.append((name.decode("latin-1"), text))
-    return tuple(carried)
-
-
-def _is_printable(text: str) -> bool:
-    return text.isascii() and text.isprintable() and len(text) <= _FIELD_LIMIT
-
-
-def _first_of_each(headers: Headers) -> dict[bytes, bytes]:
-    return dict(reversed(headers))
-
-
-# ---------------------------------------------------------------------------------------------- when to come back
-
-_MAX_WAIT: Final = 30 * 24 * 3600.0
-_NUMBER: Final = re.compile(rb"\d{1,15}(?:\.\d{1,9})?")
-_DURATION: Final = re.compile(
-    rb"(?:(\d{1,6})d)?(?:(\d{1,6})h)?(?:(\d{1,6})m)?(?:(\d{1,9}(?:\.\d{1,9})?)s)?(?:(\d{1,12}(?:\.\d{1,9})?)ms)?"
-)
-_UNITS: Final = (86400.0, 3600.0, 60.0, 1.0, 0.001)
-_DATE: Final = re.compile(rb"\w{3}, (\d{2}) (\w{3}) (\d{4}) (\d{2}):(\d{2}):(\d{2}) GMT")
-_MONTHS: Final = (b"Jan", b"Feb", b"Mar", b"Apr", b"May", b"Jun", b"Jul", b"Aug", b"Sep", b"Oct", b"Nov", b"Dec")
-#: Numbers above are moments, not durations: seconds, or milliseconds, since the epoch.
-_EPOCH_SECONDS: Final = 1e9
-_EPOCH_MILLISECONDS: Final = 1e12
-
-
-def retry_after(status: int, headers: Headers) -> float | None:
-    """Seconds until the provider wants to be asked again, as stated; between 0 and 30 days.
-
-    Dates are held against the answer's own ``Date``, so that no clock is needed and none can disagree.
-    """
-    fields = _first_of_each(headers)
-    stated = _number(fields.get(b"retry-after-ms"))
-    if stated is not None:
-        return _bounded(stated / 1000)
-    given = fields.get(b"retry-after", b"").strip()
-    now = _date(fields.get(b"date", b""))
-    stated = _number(given)
-    if stated is not None:
-        return _bounded(stated)
-    moment = _date(given)
-    if moment is not None and now is not None:
-        return _bounded(max(0.0, moment - now))
-    return _reset(fields, now) if status == 429 else None
-
-
-def _reset(fields: dict[bytes, bytes], now: float | None) -> float | None:
-    """The reset of the limit that is spent; the soonest of them all where none says that it is."""
-    resets: dict[bytes, float] = {}
-    for name, value in fields.items():
-        if name.startswith(b"x-ratelimit-reset"):
-            wait = _wait(value.strip(), now)
-            if wait is not None:
-                resets[name.removeprefix(b"x-ratelimit-reset")] = wait
-    spent = [wait for what, wait in resets.items() if fields.get(b"x-ratelimit-remaining" + what, b"").strip() == b"0"]
-    if spent:
-        return max(spent)
-    return min(resets.values()) if resets else None
-
-
-def _wait(value: bytes, now: float | None) -> float | None:
-    number = _number(value)
-    if number is not None:
-        if number < _EPOCH_SECONDS:
-            return _bounded(number)
-        moment = number / 1000 if number >= _EPOCH_MILLISECONDS else number
-        return None if now is None else _bounded(max(0.0, moment - now))
-    match = _DURATION.fullmatch(value)
-    if match is None or not value:
-        return None
-    return _bounded(sum(float(part) * unit for part, unit in zip(match.groups(b"0"), _UNITS, strict=True)))
-
-
-def _number(value: bytes | None) -> float | None:
-    return float(value) if value is not None and _NUMBER.fullmatch(value.strip()) else None
-
-
-def _bounded(seconds: float) -> float | None:
-    return seconds if 0 <= seconds <= _MAX_WAIT else None
-
-
-def _date(value: bytes) -> float | None:
-    """An HTTP date (RFC 9110, section 5.6.7, the preferred form) as seconds since the epoch."""
-    match = _DATE.fullmatch(value.strip())
-    if match is None or match[2] not in _MONTHS:
-        return None
-    day, year, hour, minute, second = (int(match[part]) for part in (1, 3, 4, 5, 6))
-    try:
-        return datetime(year, _MONTHS.index(match[2]) + 1, day, hour, minute, min(second, 59), tzinfo=UTC).timestamp()
-    except ValueError:
-        return None
+def _without_proofs(message: dict[str, Any], unwanted: frozenset[str]) -> dict[str, Any]:
+    kept = {name: value for name, value in message.items() if name not in unwanted}
+    if "extra_content" in unwanted and "tool_calls" in kept:
+        kept["tool_calls"] = [_without(call, unwanted) for call in kept["tool_calls"]]
+    return kept
 
 
 OPENAI: Final = UpstreamKind(
     api="openai-completions",
+    dialect="openai-chat",
     prepare=prepare,
     prepare_models=prepare_models,
     read_error=read_error,
+    adjust=adjust,
 )

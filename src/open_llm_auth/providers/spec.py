@@ -3,12 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
-from ..values import Credential, Fault, Headers, Operation, Outbound, Provider, Timeouts
+from ..values import Command, Credential, Fault, Headers, Operation, Outbound, Provider, Timeouts
+from ..wire.dialect import DialectName, Fields
 
-__all__ = ["Answer", "LocalAnswer", "Prepare", "PrepareModels", "ReadError", "UpstreamKind"]
+__all__ = [
+    "Adjust",
+    "Adjusting",
+    "Answer",
+    "LocalAnswer",
+    "Prepare",
+    "PrepareModels",
+    "ReadError",
+    "Sending",
+    "UpstreamKind",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,25 +31,33 @@ class LocalAnswer:
     pieces: tuple[tuple[float, bytes], ...]
 
 
+@dataclass(frozen=True, slots=True)
+class Sending:
+    """One attempt about to leave. `model` is the upstream's own name for it.
+
+    `headers` are extra ones, already resolved, with lower-case names; they replace the kind's own, and the last of a
+    name replaces those before it. `session` names the conversation where the client named it, for kinds that keep one.
+    """
+
+    operation: Operation
+    model: str
+    stream: bool
+    body: bytes
+    headers: Headers = ()
+    timeouts: Timeouts = field(default_factory=Timeouts)
+    session: str = ""
+
+
 class Prepare(Protocol):
     """Builds the request for one attempt."""
 
-    def __call__(
-        self,
-        provider: Provider,
-        credential: Credential,
-        operation: Operation,
-        body: bytes,
-        headers: Headers,
-        timeouts: Timeouts,
-        stream: bool,
-    ) -> Outbound:
-        """`headers` are extra ones, already resolved, with lower-case names; they replace the kind's own, and the last
-        of a name replaces those before it.
+    def __call__(self, provider: Provider, credential: Credential, sending: Sending) -> Outbound | Command:
+        """What to send, or the command to run.
 
         Raises:
             NotConfigured: there is no address to send to.
             SecretUnavailable: the secret can't stand in a header.
+            InvalidRequest: this kind has no such operation.
         """
 
 
@@ -56,6 +75,24 @@ class ReadError(Protocol):
     ) -> Fault: ...
 
 
+@dataclass(frozen=True, slots=True)
+class Adjusting:
+    """What an adjustment depends on. `translated`: the body was written by us and is not the client's own.
+
+    `refuses_usage`: the provider is known to refuse `stream_options` (SPEC §11).
+    """
+
+    provider: Provider
+    model: str
+    stream: bool
+    translated: bool
+    refuses_usage: bool = False
+
+
+#: The last word on a body: what this kind wants otherwise than its dialect says. It returns new fields, or the same; a
+#: field that is gone from them counts as dropped, and the client is told.
+Adjust = Callable[[Fields, Adjusting], Fields]
+
 #: (operation, request body, streamed?) to an answer made in process.
 Answer = Callable[[Operation, bytes, bool], LocalAnswer]
 
@@ -63,11 +100,19 @@ Answer = Callable[[Operation, bytes, bool], LocalAnswer]
 @dataclass(frozen=True, slots=True)
 class UpstreamKind:
     """One value of a provider's `api` (SPEC §3). A kind with `answer` makes its answers in process and sends nothing.
-    `prepare_models` is None where the kind has no list to ask for.
+
+    `prepare_models` is None where the kind has no list to ask for. `dialect_of` says the dialect where it depends on
+    the model. `stream_only`: it answers in streams alone, which are gathered for clients that want a plain answer.
+    `counts`: it can be asked how many tokens a request has (operation `count_tokens`), in its own dialect.
     """
 
     api: str
+    dialect: DialectName
     prepare: Prepare
     prepare_models: PrepareModels | None
     read_error: ReadError
     answer: Answer | None = None
+    adjust: Adjust | None = None
+    dialect_of: Callable[[str], DialectName] | None = None
+    stream_only: bool = False
+    counts: bool = False
