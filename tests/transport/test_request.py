@@ -34,9 +34,10 @@ def test_the_callers_user_agent_is_kept() -> None:
     assert b"user-agent: claude-cli/1\r\n" in head
 
 
-def test_a_get_without_body_states_no_length_and_an_empty_post_does() -> None:
+def test_a_get_without_body_states_no_length_and_an_empty_post_or_put_does() -> None:
     assert b"content-length" not in write_head(outbound(method="GET"), "h")
     assert b"content-length: 0\r\n" in write_head(outbound(), "h")
+    assert b"content-length: 0\r\n" in write_head(outbound(method="PUT"), "h")
 
 
 @pytest.mark.parametrize(

@@ -10,9 +10,19 @@ from dataclasses import dataclass
 from typing import Final
 
 from ..errors import EgressBlocked, UnsafeDestination, UpstreamUnreachable
-from ..policy.egress import Phase, Verdict, blocked, check_address, check_endpoint, is_local, literal_address
+from ..policy.egress import (
+    AWS_METADATA,
+    Phase,
+    Verdict,
+    blocked,
+    check_address,
+    check_endpoint,
+    is_local,
+    literal_address,
+)
 from ..ports import Clock, SecretSource
 from ..values import EgressRules, Endpoint, Outbound, SecretRef
+from .aws import AwsSigner
 from .connection import Connection
 from .dial import connect_first
 from .faults import Peer, os_words
@@ -100,6 +110,7 @@ class HttpTransport:
         self._on_observed = on_observed
         self._on_blocked = on_blocked
         self._pool = Pool(max_per_lane=max_per_host)
+        self._aws = AwsSigner(self._send, secrets, rules)
         self._routes: dict[tuple[str, Endpoint], _Route] = {}
         self._dials = self._blocked = self._observed = 0
 
@@ -107,6 +118,7 @@ class HttpTransport:
         return TransportStats(self._pool.open, self._pool.idle, self._dials, self._blocked, self._observed)
 
     async def aclose(self) -> None:
+        self._aws.close()
         await self._pool.aclose()
         await self._resolver.aclose()
 
@@ -120,11 +132,15 @@ class HttpTransport:
         Raises:
             InvalidRequest: method, target or headers would not be read as what they are.
             EgressBlocked: the destination, or every address of it, is forbidden (phase ``connect``).
-            SecretUnavailable: the egress proxy stands behind a reference that can't be resolved.
+            SecretUnavailable: the egress proxy stands behind a reference that can't be resolved, or there are no AWS
+                credentials to sign with.
             UpstreamUnreachable: DNS or connection trouble.
             UpstreamInvalidResponse: the answer is not HTTP.
             UpstreamTimeout: connect or first byte took too long.
         """
+        return await self._send(request if request.signing is None else await self._aws.sign(request))
+
+    async def _send(self, request: Outbound) -> HttpReply:
         route = self._route(request.provider, request.endpoint)
         head = write_head(request, request.endpoint.authority)
         connection = route.lane.take() or await self._acquire(route, request.timeouts.connect)
@@ -279,7 +295,7 @@ class HttpTransport:
             EgressBlocked: the destination or the proxy is forbidden.
         """
         endpoint = peer.endpoint
-        if rules.proxy is None or is_local(endpoint):  # what means this machine would mean the proxy's own elsewhere
+        if rules.proxy is None or _is_near(peer):
             addresses = await self._addresses(peer)
             return _Hop(self._judged_unless_literal(rules, peer, addresses, every=False), endpoint.port)
         if rules.resolve_dns:
@@ -329,6 +345,11 @@ class HttpTransport:
         except NameUnknown as fault:
             words = "its name has no address" if fault.reason == "dns_no_answers" else "its name does not resolve"
             raise peer.unreachable(f"can't be reached: {words}", reason=fault.reason) from fault
+
+
+def _is_near(peer: Peer) -> bool:
+    """What means this machine, or the network it stands in, would mean the proxy's own elsewhere."""
+    return is_local(peer.endpoint) or peer.provider == AWS_METADATA
 
 
 def _reason(fault: OSError) -> str:

@@ -15,7 +15,7 @@ __all__ = ["write_head"]
 
 _TARGET: Final = re.compile(r"/[\x21\x22\x24-\x7e]*")
 #: What is needed. Not HEAD: its answer states a length and has no body, which the parser can't be told.
-_METHODS: Final = frozenset({"GET", "POST"})
+_METHODS: Final = frozenset({"GET", "POST", "PUT"})
 _TOKEN: Final = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 _UNSAFE: Final = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
 _OURS: Final = frozenset(name.encode("ascii") for name in RESERVED_HEADERS)
@@ -40,7 +40,7 @@ def write_head(request: Outbound, authority: str) -> bytes:
             agent = b""
         lines.append(line)
     lines.append(agent)
-    if request.body or request.method == "POST":
+    if request.body or request.method != "GET":
         lines.append(b"content-length: %d\r\n" % len(request.body))
     lines.append(b"accept-encoding: identity\r\n\r\n")
     return b"".join(lines)
