@@ -30,9 +30,10 @@ from .server.discovery import Discovery
 from .server.edge import Edge
 from .server.faults import describe_fault
 from .server.relay import Relay
-from .server.surfaces import chat, embeddings, models, pages
+from .server.surfaces import chat, embeddings, gemini, messages, models, pages, responses, universal
+from .server.tokenizer import Tokenizer
 from .server.usage import Ledger, json_line, text_line
-from .transport import HttpTransport, Sighting
+from .transport import HttpTransport, ProgramRunner, Sighting
 
 __all__ = ["Gateway", "SystemClock", "app", "keep_running", "open_gateway"]
 
@@ -89,6 +90,7 @@ async def open_gateway(
         on_blocked=lambda seen: ledger.note(_egress_line("blocked", seen)),
         on_observed=lambda seen: ledger.note(_egress_line("observed", seen)),
     )
+    programs = ProgramRunner(environ)
     health = HealthTable()
     manager = ProviderManager(config.secrets, health, clock, frozenset(KINDS))
     discovery = Discovery(
@@ -99,6 +101,7 @@ async def open_gateway(
         manager=manager,
         health=health,
         transport=transport,
+        programs=programs,
         kinds=KINDS,
         secrets=config.secrets,
         clock=clock,
@@ -127,6 +130,7 @@ async def open_gateway(
         for task in background:
             task.cancel()
         await asyncio.gather(*background, return_exceptions=True)
+        await programs.aclose()
         await transport.aclose()
         await ledger.aclose()
 
@@ -141,6 +145,7 @@ def _handlers(
     clock: SystemClock,
 ) -> Mapping[tuple[str, str], Handler]:
     """What answers each row of the route table."""
+    tokenizer = Tokenizer()
     return {
         ("GET", "/health"): pages.health,
         ("GET", "/health/ready"): pages.ready_handler(config, authenticator, manager, ledger, clock),
@@ -153,6 +158,21 @@ def _handlers(
         ("GET", "/v1/models/{model}"): models.model_handler(manager, discovery),
         ("POST", "/v1/chat/completions"): chat.chat_handler(relay, clock),
         ("POST", "/v1/embeddings"): embeddings.embeddings_handler(relay, clock),
+        ("POST", "/v1/responses"): responses.responses_handler(relay, clock),
+        ("GET", "/v1/responses"): responses.refuse_upgrade,
+        ("POST", "/v1/messages"): messages.messages_handler(relay, clock),
+        ("POST", "/v1/messages/count_tokens"): messages.count_tokens_handler(relay, clock, tokenizer),
+        ("GET", "/v1beta/models"): gemini.models_handler(manager, discovery),
+        **{
+            ("POST", f"{version}/models/{{model}}:{verb}"): handler
+            for version in ("/v1", "/v1beta")
+            for verb, handler in (
+                ("generateContent", gemini.generate_handler(relay, clock)),
+                ("streamGenerateContent", gemini.stream_handler(relay, clock)),
+                ("countTokens", gemini.count_tokens_handler(relay, clock, tokenizer)),
+            )
+        },
+        ("POST", "/v1/universal"): universal.universal_handler(relay, clock),
     }
 
 

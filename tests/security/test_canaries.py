@@ -408,7 +408,9 @@ def test_no_value_prints_what_it_keeps(run: Run):
     from open_llm_auth.main import SystemClock
     from open_llm_auth.policy.access import LOCAL_ADMIN
     from open_llm_auth.providers import KINDS
-    from open_llm_auth.values import Call, Outbound, Timeouts
+    from open_llm_auth.providers.spec import Sending
+    from open_llm_auth.values import Call, Outbound
+    from open_llm_auth.wire.dialect import Request
 
     environ = {"HOME": str(run.home), **run.environ()}
     config = LiveConfig(run.gateway.config_path, environ)
@@ -417,13 +419,14 @@ def test_no_value_prints_what_it_keeps(run: Run):
     plan = manager.plan(snapshot, model="alpha/m", caller=LOCAL_ADMIN)
     outbound: list[Outbound] = [
         KINDS[attempt.provider.api].prepare(
-            attempt.provider, attempt.credential, "chat", run.canaries["prompt"].encode(), (), Timeouts(), False
+            attempt.provider, attempt.credential, Sending("chat", "m", False, run.canaries["prompt"].encode())
         )
         for attempt in plan.attempts
     ]
     assert any(b"authorization" in dict(request.headers) for request in outbound)
     envelope = {"messages": run.canaries["prompt"]}
-    call = Call("chat", "openai-chat", envelope, LOCAL_ADMIN, "alpha/m", False, False)
+    request = Request(envelope, "alpha/m", stream=False)
+    call = Call("call_0", "chat", "openai-chat", request, LOCAL_ADMIN)
     candidates = [config, config.secrets, manager, snapshot, plan, call, *outbound, *snapshot.providers.values()]
     candidates += [*snapshot.profiles.values(), snapshot.tokens, snapshot.egress, *plan.attempts, config.file.read()]
     for value in candidates:

@@ -33,7 +33,7 @@ def test_anthropic_has_its_own_types_and_the_request_id():
         "error": {"type": "permission_error", "message": SCOPE.message},
         "request_id": "req_1",
     }
-    assert written("anthropic", UpstreamTimeout("late"))["error"]["type"] == "api_error"
+    assert written("anthropic", UpstreamTimeout("late"))["error"]["type"] == "timeout_error"
 
 
 def test_gemini_has_the_status_as_number_and_as_word():

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     import asyncio
 
     from ..main import Gateway
-    from ..server.relay import Answer
+    from ..server.answer import Answer
     from ..values import Call
 
 __all__ = ["chat"]
@@ -62,6 +62,8 @@ class Talk:
     profile: str | None
     system: str | None
     messages: list[dict[str, str]] = field(default_factory=list)
+    #: how many calls there were: they are numbered, and appear in no log
+    asked: int = 0
 
     def plan(self, model: str) -> None:
         """See that the model can be called. Raises a GatewayError that says why not."""
@@ -76,15 +78,13 @@ class Talk:
 
         system = [{"role": "system", "content": self.system}] if self.system else []
         body = {"model": self.model, "messages": [*system, *self.messages], "stream": True}
-        request = read_request(json.dumps(body).encode())
+        self.asked += 1
         return Call(
+            id=f"call_{self.asked:024x}",
             operation="chat",
             dialect="openai-chat",
-            envelope=request.envelope,
+            request=read_request(json.dumps(body).encode()),
             caller=self.bench.caller,
-            model=self.model,
-            stream=True,
-            wants_usage=False,
             preferred_profile=self.profile,
         )
 

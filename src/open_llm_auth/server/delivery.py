@@ -3,42 +3,65 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
-from typing import Final
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
+from typing import Final, Protocol
 
 from ..ports import Clock
 from ..values import Call, Headers
-from .asgi import Disconnected, Exchange, Receive
-from .relay import Answer, Relay
+from .answer import Answer
+from .asgi import Disconnected, Exchange, Receive, Send
+from .relay import Relay
 
-__all__ = ["deliver"]
+__all__ = ["EVENTS", "Delivery", "Wrapper", "deliver"]
 
 _WATCH_AFTER_SECONDS: Final = 0.02
-_STREAM_HEADERS: Final[Headers] = (
-    (b"content-type", b"text/event-stream; charset=utf-8"),
-    (b"cache-control", b"no-cache"),
-    (b"x-accel-buffering", b"no"),
-)
+#: Half of the shortest silence after which proxies and clients are known to hang up.
+_QUIET_SECONDS: Final = 15.0
+EVENTS: Final = b"text/event-stream; charset=utf-8"
+_STREAM_HEADERS: Final[Headers] = ((b"cache-control", b"no-cache"), (b"x-accel-buffering", b"no"))
 
 
-async def deliver(exchange: Exchange, relay: Relay, call: Call, clock: Clock) -> None:
+class Wrapper(Protocol):
+    """Puts the pieces of a stream, each of whole events, into another form."""
+
+    def feed(self, piece: bytes) -> bytes: ...
+
+    def end(self) -> bytes: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """How a surface's answers leave. `content_type` is a stream's. `keep_alive` is what may be said in a silence, None
+    where clients break on it. `whole` and `wrap` put an answer into a form that is not its dialect's own."""
+
+    content_type: bytes
+    keep_alive: bytes | None
+    whole: Callable[[Answer, bytes], bytes] | None = None
+    wrap: Callable[[Answer], Wrapper] | None = None
+
+
+async def deliver(exchange: Exchange, relay: Relay, call: Call, clock: Clock, delivery: Delivery) -> None:
     """Make the call and send what comes of it.
 
     Raises:
         GatewayError: before the first byte was sent.
         Disconnected: the client left; the upstream call is cancelled by then.
     """
-    exchange.row.requested = call.model
-    exchange.row.stream = call.stream
+    exchange.row.requested = call.request.model
+    exchange.row.stream = call.request.stream
     answer: Answer | None = None
     hangup = _Hangup(exchange.receive)
     try:
         answer = await relay.open(call, exchange.row.note_attempt)
         exchange.row.first_byte = clock.monotonic()
         if answer.stream is None:
-            await exchange.respond(answer.status, answer.body or b"", answer.headers, b"application/json")
+            body = answer.body or b""
+            if delivery.whole is not None:
+                body = delivery.whole(answer, body)
+            await exchange.respond(answer.status, body, answer.headers, b"application/json")
         else:
-            await _send_stream(exchange, answer, answer.stream)
+            await _send_stream(exchange, answer, answer.stream, delivery)
     except asyncio.CancelledError:
         if hangup.task_cancelled():
             raise Disconnected from None
@@ -51,12 +74,58 @@ async def deliver(exchange: Exchange, relay: Relay, call: Call, clock: Clock) ->
             exchange.row.code = answer.failed.code if answer.failed is not None else exchange.row.code
 
 
-async def _send_stream(exchange: Exchange, answer: Answer, stream: AsyncIterator[bytes]) -> None:
+async def _send_stream(exchange: Exchange, answer: Answer, stream: AsyncIterator[bytes], delivery: Delivery) -> None:
     send = exchange.send
-    await exchange.start(answer.status, (*answer.headers, *_STREAM_HEADERS))
-    async for piece in stream:
-        await send({"type": "http.response.body", "body": piece, "more_body": True})
-    await send({"type": "http.response.body", "body": b""})
+    wrapper = None if delivery.wrap is None else delivery.wrap(answer)
+    await exchange.start(answer.status, (*answer.headers, (b"content-type", delivery.content_type), *_STREAM_HEADERS))
+    pulse = None if delivery.keep_alive is None else _Pulse(send, delivery.keep_alive)
+    try:
+        async for piece in stream:
+            if wrapper is not None:
+                piece = wrapper.feed(piece)
+            await send({"type": "http.response.body", "body": piece, "more_body": True})
+            if pulse is not None:
+                pulse.felt()
+    finally:
+        if pulse is not None:
+            pulse.stop()
+    await send({"type": "http.response.body", "body": b"" if wrapper is None else wrapper.end()})
+
+
+class _Pulse:
+    """Says something that means nothing while a stream is silent, so that nobody on the way takes it for dead.
+
+    Pieces are whole events, so whatever stands between two of them stands between two events.
+    """
+
+    def __init__(self, send: Send, text: bytes) -> None:
+        self._send = send
+        self._text = text
+        self._loop = asyncio.get_running_loop()
+        self._last = self._loop.time()
+        self._timer = self._loop.call_later(_QUIET_SECONDS, self._look)
+        self._beat: asyncio.Task[None] | None = None
+        self._stopped = False
+
+    def felt(self) -> None:
+        """Something was sent."""
+        self._last = self._loop.time()
+
+    def stop(self) -> None:
+        self._stopped = True
+        self._timer.cancel()
+
+    def _look(self) -> None:
+        quiet = self._loop.time() - self._last
+        if quiet >= _QUIET_SECONDS - 0.1 and (self._beat is None or self._beat.done()):
+            self._beat = self._loop.create_task(self._say())
+            quiet = 0.0
+        self._timer = self._loop.call_later(max(_QUIET_SECONDS - quiet, 0.1), self._look)
+
+    async def _say(self) -> None:
+        if not self._stopped:  # the answer may have ended while this waited for its turn
+            self.felt()
+            await self._send({"type": "http.response.body", "body": self._text, "more_body": True})
 
 
 class _Hangup:

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from ..errors import SecretUnavailable
 from ..ports import SecretSource
 from ..values import Attempt, Headers, SecretRef
 
-__all__ = ["gateway_headers", "resolve_headers"]
+__all__ = ["dropped_header", "gateway_headers", "resolve_headers"]
+
+
+#: names come from the client
+_NAMES_LIMIT: Final = 512
 
 
 def resolve_headers(headers: tuple[tuple[str, SecretRef], ...], secrets: SecretSource) -> Headers:
@@ -32,6 +38,11 @@ def gateway_headers(attempt: Attempt, number: int) -> Headers:
         (b"x-gateway-profile", _header_text(attempt.credential.id)),
         (b"x-gateway-attempts", b"%d" % number),
     )
+
+
+def dropped_header(names: tuple[str, ...]) -> tuple[bytes, bytes]:
+    """What of the request the provider's dialect could not carry, by name (docs/dialects.md)."""
+    return (b"x-gateway-dropped", _header_text(", ".join(names)[:_NAMES_LIMIT]))
 
 
 def _header_text(text: str) -> bytes:

@@ -6,14 +6,17 @@ refuse, so unknown fields are allowed wherever they are passed on.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any, Final
 
-from .routes import ROUTES, Route, surface_of
+from .routes import ROUTES, Route, Surface, surface_of
 
 __all__ = ["describe"]
 
 Schema = Mapping[str, Any]
+
+_NO_WORD: Final = re.compile(r"[^A-Za-z0-9]+")
 
 
 def _object(required: tuple[str, ...] = (), *, more: bool = True, **properties: Schema) -> Schema:
@@ -33,8 +36,21 @@ _MODEL: Final[Schema] = {
     "Left out, the configured default model answers.",
     "examples": ["demo/echo"],
 }
-_EVENTS: Final[Schema] = {"description": "With `stream`: events whose data are chunks of the answer, then `[DONE]`."}
+_EVENTS: Final[Schema] = {"description": "With `stream`: events, as the dialect of the route has them."}
 _USAGE: Final = _object(prompt_tokens=_COUNT, completion_tokens=_COUNT, total_tokens=_COUNT)
+
+_MESSAGES: Final[Schema] = {
+    "type": "array",
+    "minItems": 1,
+    "items": {"description": "An object with `role` and `content`."},
+    "examples": [[{"role": "user", "content": "Hello"}]],
+}
+_CONTENTS: Final[Schema] = {
+    "type": "array",
+    "minItems": 1,
+    "items": {"type": "object"},
+    "examples": [[{"role": "user", "parts": [{"text": "Hello"}]}]],
+}
 
 _SCHEMAS: Final[Mapping[str, Schema]] = {
     "ChatRequest": _object(
@@ -50,6 +66,59 @@ _SCHEMAS: Final[Mapping[str, Schema]] = {
         stream_options={
             "anyOf": [_object(include_usage={"type": ["boolean", "null"]}), {"type": "null"}],
         },
+    ),
+    "ResponsesRequest": _object(
+        ("input",),
+        model=_MODEL,
+        input={
+            "anyOf": [_TEXT, {"type": "array", "items": {"type": "object"}}],
+            "description": "A text, or a list of items. Nothing is stored, so all of the conversation stands here.",
+            "examples": ["Hello"],
+        },
+        stream={"type": ["boolean", "null"]},
+    ),
+    "Response": _object(
+        ("output",), id=_TEXT, object={"const": "response"}, output={"type": "array", "items": {"type": "object"}}
+    ),
+    "MessagesRequest": _object(
+        ("messages", "max_tokens"),
+        model=_MODEL,
+        messages=_MESSAGES,
+        max_tokens={"type": "integer", "minimum": 1, "examples": [100]},
+        stream={"type": ["boolean", "null"]},
+    ),
+    "Message": _object(
+        ("content",), id=_TEXT, type={"const": "message"}, content={"type": "array", "items": {"type": "object"}}
+    ),
+    "CountRequest": _object(("messages",), model=_MODEL, messages=_MESSAGES),
+    "Count": _object(("input_tokens",), input_tokens=_COUNT),
+    "GenerateRequest": _object(("contents",), contents=_CONTENTS),
+    "Generated": _object((), candidates={"type": "array", "items": {"type": "object"}}, modelVersion=_TEXT),
+    "GeminiCountRequest": _object((), contents=_CONTENTS),
+    "GeminiCount": _object(("totalTokens",), totalTokens=_COUNT),
+    "GeminiModels": _object(("models",), models={"type": "array", "items": {"type": "object"}}),
+    "UniversalRequest": _object(
+        (),
+        model=_MODEL,
+        input=_MESSAGES,
+        task={"anyOf": [_object(("objective",), objective=_TEXT), {"type": "null"}]},
+        options={
+            "anyOf": [{"type": "object"}, {"type": "null"}],
+            "description": "What else a chat completion takes.",
+        },
+        stream={"type": ["boolean", "null"]},
+        authProfile={"type": ["string", "null"], "description": "As the header X-Auth-Profile."},
+    ),
+    "UniversalResponse": _object(
+        ("object", "provider", "model", "response"),
+        object={"const": "universal.response"},
+        provider=_TEXT,
+        model=_TEXT,
+        profile=_TEXT,
+        auth_source=_TEXT,
+        fallback={"type": "object"},
+        output_text=_TEXT,
+        response={"type": "object"},
     ),
     "ChatCompletion": _object(
         ("choices",),
@@ -103,13 +172,39 @@ _SCHEMAS: Final[Mapping[str, Schema]] = {
             details={"type": "object"},
         ),
     ),
+    "AnthropicError": _object(
+        ("type", "error"),
+        type={"const": "error"},
+        error=_object(("type", "message"), type=_TEXT, message=_TEXT),
+        request_id=_TEXT,
+    ),
+    "GeminiError": _object(
+        ("error",),
+        error=_object(("code", "message", "status"), code=_COUNT, message=_TEXT, status=_TEXT),
+    ),
     "Error": _object(
         ("error",),
         error=_object(("message", "code"), message=_TEXT, code=_TEXT, details={"type": "object"}),
     ),
 }
 
-_BODIES: Final = {"/v1/chat/completions": "ChatRequest", "/v1/embeddings": "EmbeddingsRequest"}
+_BODIES: Final = {
+    "/v1/chat/completions": "ChatRequest",
+    "/v1/embeddings": "EmbeddingsRequest",
+    "/v1/responses": "ResponsesRequest",
+    "/v1/messages": "MessagesRequest",
+    "/v1/messages/count_tokens": "CountRequest",
+    **{
+        f"{version}/models/{{model}}:{verb}": schema
+        for version in ("/v1", "/v1beta")
+        for verb, schema in (
+            ("generateContent", "GenerateRequest"),
+            ("streamGenerateContent", "GenerateRequest"),
+            ("countTokens", "GeminiCountRequest"),
+        )
+    },
+    "/v1/universal": "UniversalRequest",
+}
 _ANSWERS: Final = {
     "/health": "Health",
     "/health/ready": "Readiness",
@@ -117,6 +212,38 @@ _ANSWERS: Final = {
     "/v1/models/{model}": "Model",
     "/v1/chat/completions": "ChatCompletion",
     "/v1/embeddings": "Embeddings",
+    "/v1/responses": "Response",
+    "/v1/messages": "Message",
+    "/v1/messages/count_tokens": "Count",
+    "/v1beta/models": "GeminiModels",
+    **{
+        f"{version}/models/{{model}}:{verb}": schema
+        for version in ("/v1", "/v1beta")
+        for verb, schema in (("generateContent", "Generated"), ("countTokens", "GeminiCount"))
+    },
+    "/v1/universal": "UniversalResponse",
+}
+_STREAMED: Final = frozenset(
+    {
+        "/v1/chat/completions",
+        "/v1/responses",
+        "/v1/messages",
+        "/v1/models/{model}:streamGenerateContent",
+        "/v1beta/models/{model}:streamGenerateContent",
+        "/v1/universal",
+    }
+)
+_TAGS: Final[Mapping[Surface, str]] = {
+    "openai": "OpenAI-compatible",
+    "anthropic": "Anthropic-compatible",
+    "gemini": "Gemini-compatible",
+    "universal": "Universal",
+}
+_ERRORS: Final[Mapping[Surface, str]] = {
+    "openai": "OpenAIError",
+    "anthropic": "AnthropicError",
+    "gemini": "GeminiError",
+    "universal": "Error",
 }
 _PAGES: Final = frozenset({"/", "/docs"})
 _PARAMETERS: Final = {
@@ -153,8 +280,8 @@ def describe(version: str) -> Mapping[str, Any]:
 def _operation(route: Route) -> Mapping[str, Any]:
     operation: dict[str, Any] = {
         "summary": route.summary,
-        "operationId": f"{route.method.lower()}{route.path.replace('/', '_').replace('{', '').replace('}', '')}",
-        "tags": ["OpenAI-compatible" if surface_of(route.path) == "openai" else "Health and pages"],
+        "operationId": route.method.lower() + _NO_WORD.sub("_", route.path).rstrip("_"),
+        "tags": [_TAGS[surface_of(route.path)] if route.path.startswith("/v1") else "Health and pages"],
         "responses": _responses(route),
     }
     if route.scope is not None:
@@ -163,7 +290,7 @@ def _operation(route: Route) -> Mapping[str, Any]:
     parameters = [*_path_parameters(route), *_header_parameters(route)]
     if parameters:
         operation["parameters"] = parameters
-    if route.path in _BODIES:
+    if route.method == "POST":
         operation["requestBody"] = {"required": True, "content": _json(_BODIES[route.path])}
     return operation
 
@@ -173,16 +300,16 @@ def _responses(route: Route) -> Mapping[str, Any]:
         content: Schema = {}
     elif route.path in _PAGES:
         content = {"text/html": {"schema": _TEXT}}
-    elif route.path in _ANSWERS:
+    elif route.path in _ANSWERS and (route.method == "POST" or route.path not in _BODIES):
         content = dict(_json(_ANSWERS[route.path]))
     else:
         content = {"*/*": {}}
-    if route.path == "/v1/chat/completions":
+    if route.path in _STREAMED and route.method == "POST":
         content = {**content, "text/event-stream": {"schema": _EVENTS}}
     answer: dict[str, Any] = {"description": "The answer"}
     if content:
         answer["content"] = content
-    error = "OpenAIError" if surface_of(route.path) == "openai" else "Error"
+    error = _ERRORS[surface_of(route.path)]
     return {"200": answer, "default": {"description": "An error", "content": _json(error)}}
 
 
@@ -199,7 +326,7 @@ def _path_parameters(route: Route) -> list[Mapping[str, Any]]:
 
 
 def _header_parameters(route: Route) -> list[Mapping[str, Any]]:
-    if route.scope != "write":
+    if route.path not in _BODIES or route.method != "POST":
         return []
     text = "The credential profile to prefer: `provider:name`, or `name` for the provider that is called."
     return [{"name": "X-Auth-Profile", "in": "header", "required": False, "description": text, "schema": _TEXT}]

@@ -15,7 +15,8 @@ Surface = Literal["openai", "anthropic", "gemini", "universal"]
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """One row. `path` is literal, or ends in one `{name}` that takes the rest of the path, slashes included.
+    """One row. `path` is literal, or has one `{name}` that takes the rest of the path, slashes included, up to the
+    literal end that may follow it.
 
     `scope` None means nobody is asked who they are, and that a GET is a HEAD too (RFC 9110, section 9.3.2). `any_host`
     exempts it from the Host check (SPEC §2).
@@ -38,12 +39,28 @@ ROUTES: Final[tuple[Route, ...]] = (
     Route("GET", "/static/{path}", None, "What the pages are made of"),
     Route("POST", "/v1/chat/completions", "write", "OpenAI chat completions, plain and streamed"),
     Route("POST", "/v1/embeddings", "write", "OpenAI embeddings"),
+    Route("POST", "/v1/responses", "write", "OpenAI responses, plain and streamed"),
+    Route("GET", "/v1/responses", "write", "Where Codex asks for a WebSocket first: answered 426, so that it posts"),
     Route("GET", "/v1/models", "read", "Models of the usable providers"),
     Route("GET", "/v1/models/{model}", "read", "One model"),
+    Route("POST", "/v1/messages", "write", "Anthropic messages, plain and streamed"),
+    Route("POST", "/v1/messages/count_tokens", "read", "How many tokens a message has, asked or estimated"),
+    Route("GET", "/v1beta/models", "read", "Models of the usable providers, as Gemini's clients list them"),
+    Route("POST", "/v1beta/models/{model}:generateContent", "write", "Gemini's generateContent"),
+    Route("POST", "/v1beta/models/{model}:streamGenerateContent", "write", "The same, streamed"),
+    Route("POST", "/v1beta/models/{model}:countTokens", "read", "How many tokens a request has"),
+    Route("POST", "/v1/models/{model}:generateContent", "write", "The same at the address of Google's newer clients"),
+    Route("POST", "/v1/models/{model}:streamGenerateContent", "write", "The same, streamed"),
+    Route("POST", "/v1/models/{model}:countTokens", "read", "How many tokens a request has"),
+    Route("POST", "/v1/universal", "write", "One form of call for every model, with what happened on the way"),
 )
 
 _EXACT: Final = {(route.method, route.path): route for route in ROUTES if "{" not in route.path}
-_PREFIXED: Final = tuple((route, route.path[: route.path.index("{")]) for route in ROUTES if "{" in route.path)
+_OPEN: Final = tuple(
+    (route, route.path[: route.path.index("{")], route.path[route.path.index("}") + 1 :])
+    for route in ROUTES
+    if "{" in route.path
+)
 _PUBLIC: Final = frozenset(route.path for route in ROUTES if route.method == "GET" and route.scope is None)
 
 #: The longest prefix that fits names the shape of errors, for routes that do not exist too.
@@ -55,8 +72,14 @@ _SURFACES: Final[tuple[tuple[str, Surface], ...]] = (
 )
 
 
+#: What ends the paths of Gemini's calls, which its newer clients make under ``/v1`` too.
+_GEMINI_ENDS: Final = (":generateContent", ":streamGenerateContent", ":countTokens")
+
+
 def surface_of(path: str) -> Surface:
     """Whose error shape a path answers in."""
+    if path.endswith(_GEMINI_ENDS):
+        return "gemini"
     return next((surface for prefix, surface in _SURFACES if path.startswith(prefix)), "universal")
 
 
@@ -70,9 +93,9 @@ def find_route(method: str, path: str) -> tuple[Route, str]:
     route = _EXACT.get((method, path))
     if route is not None:
         return route, ""
-    for route, prefix in _PREFIXED:
-        if route.method == method and path.startswith(prefix) and len(path) > len(prefix):
-            return route, path[len(prefix) :]
+    for route, prefix, suffix in _OPEN:
+        if route.method == method and _takes(prefix, suffix, path):
+            return route, path[len(prefix) : len(path) - len(suffix)]
     fitting = [route for route in ROUTES if _fits(route, path)]
     allowed = sorted({route.method for route in fitting} | {"HEAD" for route in fitting if route.path in _PUBLIC})
     if method == "HEAD" and method in allowed:
@@ -86,7 +109,8 @@ def find_route(method: str, path: str) -> tuple[Route, str]:
 
 
 def _fits(route: Route, path: str) -> bool:
-    if "{" not in route.path:
-        return route.path == path
-    prefix = route.path[: route.path.index("{")]
-    return path.startswith(prefix) and len(path) > len(prefix)
+    return route.path == path or any(row is route and _takes(prefix, suffix, path) for row, prefix, suffix in _OPEN)
+
+
+def _takes(prefix: str, suffix: str, path: str) -> bool:
+    return len(path) > len(prefix) + len(suffix) and path.startswith(prefix) and path.endswith(suffix)

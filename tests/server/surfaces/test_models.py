@@ -18,7 +18,7 @@ DOCUMENT = {
     "providers": {
         "lmstudio": {**ROW, "baseUrl": "http://127.0.0.1:9/v1", "models": listing("lm", "shared")},
         "mine": {**ROW, "baseUrl": "http://127.0.0.1:9/v1", "models": listing("Big/Model", "shared")},
-        "later": {**ROW, "baseUrl": "http://127.0.0.1:9/v1", "api": "ollama", "models": listing("x")},
+        "agent": {"baseUrl": "http://127.0.0.1:9/v1", "models": listing("x")},
         "bare": {"api": "openai-completions", "baseUrl": "https://bare.example/v1", "models": listing("y")},
     },
     "authProfiles": {"mine:work": {"provider": "mine", "type": "api_key", "key": "sk-canary-models-2"}},
@@ -28,7 +28,7 @@ DOCUMENT = {
             "few": {"token": "models-few", "scopes": ["read"], "models": ["mine/*"]},
         }
     },
-    "egressPolicy": {"allowLocalProviders": ["lmstudio", "mine", "later"]},
+    "egressPolicy": {"allowLocalProviders": ["lmstudio", "mine"]},
 }
 
 
@@ -67,7 +67,7 @@ async def test_a_model_is_found_under_every_name_that_a_call_may_use(tmp_path, n
         ("sharde", "models-all", 404, "model_not_found", {"closest": ["lmstudio/shared"]}),
         ("miine/shared", "models-all", 404, "provider_not_found", {"closest": ["mine/shared"]}),
         ("mine:play/shared", "models-all", 404, "profile_not_found", None),
-        ("later/x", "models-all", 501, "provider_kind_not_supported", None),
+        ("agent/x", "models-all", 501, "provider_kind_not_supported", None),
         ("bare/y", "models-all", 403, "no_credentials", None),
         ("lmstudio/lm", "models-few", 403, "model_not_allowed", None),
         ("lm", "models-few", 403, "model_not_allowed", None),
@@ -84,3 +84,19 @@ async def test_what_is_not_found_is_refused_as_a_call_would_be(tmp_path, name, t
 
 async def test_a_bare_id_means_the_one_that_the_caller_may_use(tmp_path):
     assert (await ask(tmp_path, "shared", "models-few")).json()["id"] == "mine/shared"
+
+
+@pytest.mark.parametrize(
+    ("header", "key", "name"),
+    [
+        ({"anthropic-version": "2023-06-01"}, "data", "lmstudio/lm"),
+        ({"x-goog-api-client": "google-genai-sdk/3"}, "models", "models/lmstudio/lm"),
+    ],
+)
+async def test_each_sdk_that_lists_models_here_finds_the_list_it_expects(tmp_path, header, key, name):
+    (tmp_path / "config.json").write_text(json.dumps(DOCUMENT))
+    async with open_gateway({"OPEN_LLM_AUTH_HOME": str(tmp_path)}, log=lambda _: None) as opened:
+        transport = httpx.ASGITransport(opened.application)
+        async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as client:
+            answer = await client.get("/v1/models", headers={"x-api-key": "models-all", **header})
+    assert name in [row.get("id") or row.get("name") for row in answer.json()[key]]

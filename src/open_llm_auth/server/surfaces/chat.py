@@ -13,4 +13,4 @@ __all__ = ["chat_handler"]
 
 def chat_handler(relay: Relay, clock: Clock) -> Handler:
     """The route's handler."""
-    return call_handler(relay, clock, openai_chat.read_request, "chat", "openai-chat")
+    return call_handler(relay, clock, lambda body, _: openai_chat.read_request(body), "openai-chat")
