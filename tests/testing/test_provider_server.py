@@ -133,7 +133,7 @@ class TestMisbehaviour:
         provider.next(name)
         with pytest.raises(openai.APIError, match="The server had an error"):
             list(ask(client, stream=True))
-        assert provider.exchanges[-1].events_sent == BEHAVIOURS[name].after_events + 1
+        provider.wait_until(lambda: provider.exchanges[-1].events_sent == BEHAVIOURS[name].after_events + 1)
 
     @pytest.mark.parametrize("stream", [False, True])
     @pytest.mark.parametrize("name", ["closes_at_once", "closes_mid_body", "closes_before_content"])
@@ -169,6 +169,53 @@ class TestMisbehaviour:
         provider.next(replace(BEHAVIOURS["documented"], body=b"not json", headers=(("content-type", "text/plain"),)))
         raw = client.chat.completions.with_raw_response.create(model="m", messages=HELLO).http_response
         assert (raw.text, raw.headers["content-type"]) == ("not json", "text/plain")
+
+
+def called(*ids: str) -> dict[str, object]:
+    calls = [{"id": call, "type": "function", "function": {"name": "f", "arguments": "{}"}} for call in ids]
+    return {"role": "assistant", "content": None, "tool_calls": calls}
+
+
+def answered(call: str) -> dict[str, str]:
+    return {"role": "tool", "tool_call_id": call, "content": "sunny"}
+
+
+class TestWhatItRefuses:
+    @pytest.mark.parametrize(
+        ("history", "sentence"),
+        [
+            ([answered("a")], "must be a response to a preceeding message with 'tool_calls'"),
+            ([called("a"), answered("b")], "must be a response to a preceeding message with 'tool_calls'"),
+            ([called("a", "b"), answered("a"), *HELLO], "did not have response messages: b"),
+            ([called("a" * 65), answered("a" * 65)], "Expected a string with maximum length 64"),
+        ],
+    )
+    def test_calls_are_answered_each_once_and_at_once(self, client, history, sentence):
+        with pytest.raises(openai.BadRequestError, match=sentence):
+            ask(client, messages=[*HELLO, *history])
+
+    def test_calls_that_are_answered_in_any_order_are_taken(self, client):
+        assert ask(client, messages=[*HELLO, called("a", "b"), answered("b"), answered("a")]).choices
+
+    @pytest.mark.parametrize(
+        ("fields", "param"),
+        [
+            ({"extra_body": {"thinking": {}}}, "thinking"),
+            ({"messages": [HELLO[0] | {"reasoning_content": "hm"}]}, r"messages\[0\].reasoning_content"),
+            ({"messages": [*HELLO, called("a"), answered("a")]}, None),
+        ],
+    )
+    def test_a_strict_one_takes_only_what_openai_documents(self, fields, param):
+        with FakeProvider(strict=True) as strict, openai.OpenAI(base_url=strict.base_url, api_key=KEY) as client:
+            if param is None:
+                assert ask(client, **fields).choices
+            else:
+                with pytest.raises(openai.BadRequestError, match=f"Unknown parameter: '{param}'"):
+                    ask(client, **fields)
+
+    def test_a_behaviour_may_be_named_in_the_prompt(self, client):
+        said = [{"role": "user", "content": "#length please"}]
+        assert ask(client, messages=said).choices[0].finish_reason == "length"
 
 
 class TestWhatItSaw:

@@ -1,4 +1,8 @@
-"""How a provider may behave, from documented to hostile: one value a behaviour, and a table of the ones with names."""
+"""How a provider may behave, from documented to hostile: one value a behaviour, and a table of the ones with names.
+
+Positions of trouble count as in OpenAI's stream, which opens with one event: 0 is before anything, 1 after a wire's
+opening, however many events that takes, and each further one is a piece of what is said.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +11,8 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any, Final, Literal
 
-from .openai_answers import TEXT, error_body
+from .answers import TEXT, Script
+from .openai_answers import error_body
 
 __all__ = ["BEHAVIOURS", "SPLITS", "Behaviour", "Split"]
 
@@ -23,7 +28,7 @@ class Behaviour:
     """
 
     #: the status, and the body sent instead of the documented one: bytes, a document, or a function from the
-    #: request's headers (lower-case names) to a document
+    #: request's headers (lower-case names) to a document. A document is OpenAI's; other wires say it their own way.
     status: int = 200
     body: bytes | Mapping[str, Any] | Callable[[Mapping[str, str]], Mapping[str, Any]] | None = None
     headers: tuple[tuple[str, str], ...] = ()
@@ -32,8 +37,9 @@ class Behaviour:
     delay: float = 0.0
     before_head: Literal["go_on", "hang", "close"] = "go_on"
 
-    #: trouble in the middle: what happens, and when
-    trouble: Literal["none", "hang", "close", "error_event"] = "none"
+    #: trouble in the middle: what happens, and when. `end` is a stream that stops as if it were whole, `garbage` an
+    #: event that is none.
+    trouble: Literal["none", "hang", "close", "end", "error_event", "garbage"] = "none"
     after_events: int = 0
     after_bytes: int = 0
     #: the document of `error_event`
@@ -45,6 +51,11 @@ class Behaviour:
     text: tuple[str, ...] = TEXT
     reasoning: tuple[str, ...] = ()
     refusal: str | None = None
+    calls: Literal["named", "told", "first", "two"] = "named"
+    #: pieces of text until the token limit is met
+    cut: int | None = None
+    #: input tokens read from, and written to, a cache
+    cached: tuple[int, int] = (0, 0)
 
     #: how a stream is written
     pace: float = 0.0
@@ -58,19 +69,25 @@ class Behaviour:
     #: the status that refuses a request with `stream_options`; None accepts it
     refuse_stream_options: int | None = None
 
+    @property
+    def script(self) -> Script:
+        """What is said, for `answers.decide`."""
+        return Script(self.text, self.reasoning, self.refusal, self.calls, self.cut, self.cached)
+
 
 def _failure(status: int, message: str, *, kind: str, code: str | int | None, **fields: Any) -> Behaviour:
     return Behaviour(status=status, body=error_body(message, kind=kind, code=code), **fields)
 
 
 def _echo_key(request_headers: Mapping[str, str]) -> Mapping[str, Any]:
-    key = request_headers.get("authorization", "").removeprefix("Bearer ")
+    places = ("authorization", "x-api-key", "x-goog-api-key")
+    key = next((request_headers[name] for name in places if name in request_headers), "").removeprefix("Bearer ")
     return error_body(f"Incorrect API key provided: {key}.", code="invalid_api_key")
 
 
 _HTML: Final = (("content-type", "text/html; charset=utf-8"), ("server", "edge"))
 
-#: Behaviours that have a name. Vary one with `dataclasses.replace`.
+#: Behaviours that have a name. Vary one with `dataclasses.replace`. A user's message that holds ``#name`` asks for it.
 BEHAVIOURS: Final[Mapping[str, Behaviour]] = MappingProxyType(
     {
         "documented": Behaviour(),
@@ -131,6 +148,8 @@ BEHAVIOURS: Final[Mapping[str, Behaviour]] = MappingProxyType(
         "error_first": Behaviour(trouble="error_event", after_events=0),
         "error_before_content": Behaviour(trouble="error_event", after_events=1),
         "error_mid_stream": Behaviour(trouble="error_event", after_events=3),
+        "truncated": Behaviour(trouble="end", after_events=3),
+        "garbage": Behaviour(trouble="garbage", after_events=3),
         # unusual but real streams
         "no_done": Behaviour(done=False),
         "usage_on_finish": Behaviour(usage="on_finish"),
@@ -151,6 +170,14 @@ BEHAVIOURS: Final[Mapping[str, Behaviour]] = MappingProxyType(
         "reasoning": Behaviour(reasoning=("Let", " me", " think")),
         "refusal": Behaviour(refusal="I can't help with that."),
         "huge": Behaviour(text=("x" * 1024,) * 10_240),
+        "huge_event": Behaviour(text=("before ", "x" * (5 << 20), " after")),
+        # what is said
+        "tools": Behaviour(calls="first"),
+        "parallel_tools": Behaviour(calls="two"),
+        "reasoning_tools": Behaviour(calls="first", reasoning=("Let", " me", " look")),
+        "length": Behaviour(cut=2),
+        "stop": Behaviour(text=("one", " two", " three ", "STOP", " four")),
+        "cache_hit": Behaviour(cached=(1000, 150)),
     }
 )
 

@@ -6,11 +6,12 @@ Source: the OpenAI API reference (chat completions, embeddings, models, errors).
 from __future__ import annotations
 
 import base64
-import json
 import struct
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Literal
+
+from .answers import CREATED, JSON, TEXT, Asked, Finish, Said, Script, decide, pieces_of, to_json
 
 __all__ = [
     "CREATED",
@@ -19,7 +20,9 @@ __all__ = [
     "TEXT",
     "Answer",
     "UsagePlace",
+    "answer_of",
     "chat_answer",
+    "chat_asked",
     "chat_chunks",
     "chat_completion",
     "embeddings",
@@ -29,22 +32,10 @@ __all__ = [
     "to_json",
 ]
 
-JSON = dict[str, Any]
-
-#: What the fake model says, piece by piece. It holds characters of one to four bytes, so that splits can hurt.
-TEXT: Final = ("Hello", " from", " the", " fake", " provider", ":", " naïve", " 日本語", " 🦙", ".")
-
 #: The vector of every embedding: exact in 32-bit floats, so that both encodings compare equal.
 EMBEDDING: Final = (0.5, -0.25, 0.125, 1.0)
 
-CREATED: Final = 1_767_225_600
 UsagePlace = Literal["own", "finish", "none"]
-_ARGUMENT_PIECE: Final = 7
-
-
-def to_json(value: object) -> bytes:
-    """Compact UTF-8, as providers send it: characters stand as themselves, not as escapes."""
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
 
 
 def error_body(
@@ -89,43 +80,51 @@ class Answer:
     tool_calls: tuple[tuple[str, str, str], ...] = ()
     finish: str = "stop"
     prompt_tokens: int = 0
+    completion_tokens: int = 0
+    cached_tokens: int = 0
 
     @property
     def usage(self) -> JSON:
-        said = len(self.text) + len(self.reasoning) + 5 * len(self.tool_calls) + bool(self.refusal)
         return {
             "prompt_tokens": self.prompt_tokens,
-            "completion_tokens": said,
-            "total_tokens": self.prompt_tokens + said,
-            "prompt_tokens_details": {"cached_tokens": 0},
+            "completion_tokens": self.completion_tokens,
+            "total_tokens": self.prompt_tokens + self.completion_tokens,
+            "prompt_tokens_details": {"cached_tokens": self.cached_tokens},
             "completion_tokens_details": {"reasoning_tokens": len(self.reasoning)},
         }
 
 
-def chat_answer(
-    request: Mapping[str, Any],
-    *,
-    answer_id: str,
-    text: tuple[str, ...] = TEXT,
-    reasoning: tuple[str, ...] = (),
-    refusal: str | None = None,
-) -> Answer:
-    """Decide what to say: a forced or named tool is called, a JSON schema is filled in, and else `text` is said.
+def chat_answer(request: Mapping[str, Any], *, answer_id: str, **script: Any) -> Answer:
+    """Decide what to say (`answers.decide`); `script` are fields of a `Script`, by name."""
+    number = answer_id.removeprefix("chatcmpl-")
+    return answer_of(answer_id, decide(chat_asked(request), number, Script(**script)))
 
-    A last user message that names a declared tool calls it; after a tool's result comes text. `max_tokens` cuts the
-    text and makes the finish reason ``length``.
-    """
-    model = str(request.get("model", ""))
-    prompt_tokens = sum(len(_text_of(message).split()) + 3 for message in request.get("messages", ()))
-    calls = tuple(_tool_calls(request, answer_id))
-    if calls:
-        return Answer(answer_id, model, (), reasoning, None, calls, "tool_calls", prompt_tokens)
-    if refusal is not None:
-        return Answer(answer_id, model, (), reasoning, refusal, (), "stop", prompt_tokens)
-    said = _formatted(request) or text
-    limit = request.get("max_completion_tokens") or request.get("max_tokens") or len(said)
-    finish = "length" if limit < len(said) else "stop"
-    return Answer(answer_id, model, said[:limit], reasoning, None, (), finish, prompt_tokens)
+
+#: How the words of an answer's end are in this dialect: it does not tell a refusal from any other end.
+_FINISHES: Final[Mapping[Finish, str]] = {
+    "stop": "stop",
+    "length": "length",
+    "stop_sequence": "stop",
+    "tool_calls": "tool_calls",
+    "refusal": "stop",
+}
+
+
+def answer_of(answer_id: str, said: Said) -> Answer:
+    """What was decided, in the words of this dialect."""
+    calls = tuple((f"call_{answer_id[-12:]}_{call.place}", call.name, call.arguments) for call in said.calls)
+    return Answer(
+        answer_id,
+        said.model,
+        said.text,
+        said.thinking,
+        said.refusal,
+        calls,
+        _FINISHES[said.finish],
+        said.input,
+        said.output,
+        said.cache_read,
+    )
 
 
 def chat_completion(answer: Answer, *, usage: bool = True) -> JSON:
@@ -172,8 +171,7 @@ def _deltas(answer: Answer) -> Iterator[JSON]:
     for index, (call, name, arguments) in enumerate(answer.tool_calls):
         opening = {"name": name, "arguments": ""}
         yield {"tool_calls": [{"index": index, "id": call, "type": "function", "function": opening}]}
-        for start in range(0, len(arguments), _ARGUMENT_PIECE):
-            piece = arguments[start : start + _ARGUMENT_PIECE]
+        for piece in pieces_of(arguments):
             yield {"tool_calls": [{"index": index, "function": {"arguments": piece}}]}
 
 
@@ -191,50 +189,36 @@ def _choice(delta: JSON, finish: str | None = None) -> JSON:
     return {"index": 0, "delta": delta, "logprobs": None, "finish_reason": finish}
 
 
-def _tool_calls(request: Mapping[str, Any], answer_id: str) -> Iterator[tuple[str, str, str]]:
-    declared = {tool["function"]["name"]: tool["function"] for tool in request.get("tools") or () if "function" in tool}
+def chat_asked(request: Mapping[str, Any]) -> Asked:
+    """What a chat completion request comes to."""
+    messages: Sequence[Mapping[str, Any]] = request.get("messages") or ()
     choice = request.get("tool_choice")
-    last: Mapping[str, Any] = (request.get("messages") or [{}])[-1]
-    if not declared or choice == "none" or last.get("role") == "tool":
-        return
-    if isinstance(choice, dict):
-        wanted = [choice["function"]["name"]]
-    else:
-        wanted = [name for name in declared if name in _text_of(last)]
-        if choice == "required":
-            wanted = wanted or list(declared)[:1]
-    for number, name in enumerate(wanted, start=1):
-        arguments = to_json(_sample(declared[name].get("parameters") or {})).decode()
-        yield f"call_{answer_id[-12:]}_{number}", name, arguments
+    stop = request.get("stop") or ()
+    users = [message for message in messages if message.get("role") == "user"]
+    return Asked(
+        model=str(request.get("model", "")),
+        text=_text_of(users[-1]) if users else "",
+        answered=bool(messages) and messages[-1].get("role") == "tool",
+        tools={
+            tool["function"]["name"]: tool["function"].get("parameters") or {}
+            for tool in request.get("tools") or ()
+            if "function" in tool
+        },
+        choice=choice if choice in ("none", "required") else "auto",
+        forced=choice.get("function", {}).get("name", "") if isinstance(choice, dict) else "",
+        parallel=request.get("parallel_tool_calls") is not False,
+        limit=request.get("max_completion_tokens") or request.get("max_tokens"),
+        stop=(stop,) if isinstance(stop, str) else tuple(stop),
+        schema=_schema(request.get("response_format") or {}),
+        words=sum(len(_text_of(message).split()) + 3 for message in messages),
+    )
 
 
-def _formatted(request: Mapping[str, Any]) -> tuple[str, ...] | None:
-    wanted = request.get("response_format") or {}
+def _schema(wanted: Mapping[str, Any]) -> Mapping[str, Any] | None:
     if wanted.get("type") == "json_schema":
-        return (to_json(_sample(wanted["json_schema"].get("schema") or {})).decode(),)
-    if wanted.get("type") == "json_object":
-        return ('{"ok":true}',)
-    return None
-
-
-_SAMPLES: Final[Mapping[str, object]] = {
-    "string": "sample",
-    "integer": 1,
-    "number": 1.5,
-    "boolean": True,
-    "array": [],
-    "null": None,
-}
-
-
-def _sample(schema: Mapping[str, Any]) -> object:
-    """A value that fits a plain JSON schema: objects, enums and scalars, which is what tests declare."""
-    if "enum" in schema:
-        return schema["enum"][0]
-    if "properties" in schema or schema.get("type") == "object":
-        return {name: _sample(part) for name, part in schema.get("properties", {}).items()}
-    kind = schema.get("type", "string")
-    return _SAMPLES[kind[0] if isinstance(kind, list) else kind]
+        found: Mapping[str, Any] = wanted["json_schema"].get("schema") or {}
+        return found
+    return {} if wanted.get("type") == "json_object" else None
 
 
 def _text_of(message: Mapping[str, Any]) -> str:

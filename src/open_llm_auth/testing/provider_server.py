@@ -2,46 +2,58 @@
 
 from __future__ import annotations
 
-import asyncio
-import itertools
 import ssl
-from collections import deque
-from collections.abc import Callable, Collection, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Any, Final
 
-from .behaviours import BEHAVIOURS, SPLITS, Behaviour
-from .http_server import Connection, Exchange, HttpServer, SeenRequest
+from .answers import Refused, decide
+from .behaviours import Behaviour
+from .fake_server import KEY, Answered, FakeServer, Streamed, events_of
+from .http_server import Exchange, SeenRequest
 from .openai_answers import (
     UsagePlace,
-    chat_answer,
+    answer_of,
+    chat_asked,
     chat_chunks,
     chat_completion,
     embeddings,
     error_body,
     model_entry,
     model_list,
-    to_json,
 )
 
-__all__ = ["Exchange", "FakeProvider", "SeenRequest"]
+__all__ = ["KEY", "MODELS", "Exchange", "FakeProvider", "SeenRequest", "check_calls", "check_fields"]
 
-KEY: Final = "sk-fake-provider-key"
 MODELS: Final = ("fake-model", "fake-embedding")
-_JSON: Final = (("content-type", "application/json"),)
-_EVENTS: Final = (("content-type", "text/event-stream; charset=utf-8"), ("cache-control", "no-cache"))
+_ID_LIMIT: Final = 64
 
 
-class FakeProvider(HttpServer):
-    """`with FakeProvider() as provider:` serves `provider.base_url` until the block ends.
+def _names(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
+#: What OpenAI itself takes; those who only speak its dialect differ.
+_FIELDS: Final = _names(
+    "messages model audio frequency_penalty function_call functions logit_bias logprobs max_completion_tokens "
+    "max_tokens metadata modalities moderation n parallel_tool_calls prediction presence_penalty prompt_cache_key "
+    "prompt_cache_options prompt_cache_retention reasoning_effort response_format safety_identifier seed service_tier "
+    "stop store stream stream_options temperature tool_choice tools top_logprobs top_p user verbosity "
+    "web_search_options"
+)
+_MESSAGE: Final = _names("role content name refusal audio function_call tool_calls tool_call_id")
+_CALL: Final = _names("id type function custom")
+
+
+class FakeProvider(FakeServer):
+    """`with FakeProvider() as provider:` serves `provider.base_url` until the block ends (see `FakeServer`).
 
     It answers `POST …/chat/completions` (plain and streamed, with tools, JSON schemas and usage), `POST …/embeddings`,
-    `GET …/models` and `GET …/models/{id}`. Any model name is served; `models` are the listed ones. Without one of
-    `keys` as a bearer key the answer is OpenAI's 401; `keys=None` asks for none.
-
-    A behaviour is a `Behaviour` or the name of one in `BEHAVIOURS`. `next` queues them for the next POSTs, one each;
-    `when` sets one for all requests that match, the latest first; `behaviour` is for all others.
+    `GET …/models` and `GET …/models/{id}`. Without one of `keys` as a bearer key the answer is OpenAI's 401. A `strict`
+    one takes the fields that OpenAI itself documents, and no others.
     """
+
+    mount = "/v1"
+    writes_as_openai = True
 
     def __init__(
         self,
@@ -49,233 +61,139 @@ class FakeProvider(HttpServer):
         keys: Collection[str] | None = (KEY,),
         models: tuple[str, ...] = MODELS,
         behaviour: Behaviour | str = "documented",
+        strict: bool = False,
         host: str = "127.0.0.1",
         tls: ssl.SSLContext | None = None,
     ) -> None:
-        super().__init__(self._respond, host=host, tls=tls)
-        self.keys = keys
-        self.models = models
-        self.behaviour = _behaviour(behaviour)
-        self._scheme = "https" if tls else "http"
-        self._queue: deque[Behaviour] = deque()
-        self._rules: list[_Rule] = []
-        self._numbers = itertools.count(1)
+        super().__init__(keys=keys, models=models, behaviour=behaviour, host=host, tls=tls)
+        self._strict = strict
 
-    @property
-    def base_url(self) -> str:
-        """What a client is given: scheme, host, port and ``/v1``."""
-        host = f"[{self.host}]" if ":" in self.host else self.host
-        return f"{self._scheme}://{host}:{self.port}/v1"
+    def refuse_key(self, key: str | None) -> Refused:
+        if key is None:
+            return Refused(401, "You didn't provide an API key.")
+        return Refused(401, "Incorrect API key provided: sk-fa***.", code="invalid_api_key")
 
-    @property
-    def requests(self) -> list[SeenRequest]:
-        return [exchange.request for exchange in self.exchanges]
+    def said_to(self, document: Mapping[str, Any]) -> str:
+        messages = document.get("messages")
+        return chat_asked(document).text if _are_messages(messages) else ""
 
-    @property
-    def calls(self) -> list[Exchange]:
-        """The exchanges that were POSTs: model calls, without the discovery of models."""
-        return [exchange for exchange in self.exchanges if exchange.request.method == "POST"]
+    def error(self, refused: Refused) -> Mapping[str, Any]:
+        kind = refused.kind or "invalid_request_error"
+        return error_body(refused.message, kind=kind, code=refused.code, param=refused.param)
 
-    def next(self, *behaviours: Behaviour | str) -> None:
-        """Queue behaviours for the next POSTs, whatever their model or key."""
-        self._queue.extend(map(_behaviour, behaviours))
-
-    def when(
-        self, behaviour: Behaviour | str, *, model: str | None = None, key: str | None = None, path: str | None = None
-    ) -> None:
-        """Behave so for requests with that model, that key and a path that ends so; what is left out matches all."""
-        self._rules.insert(0, _Rule(_behaviour(behaviour), model, key, path))
-
-    def reset(self) -> None:
-        """Forget behaviours and exchanges; connections stay."""
-        self._queue.clear()
-        self._rules.clear()
-        self.exchanges.clear()
-
-    # answering, in the server's thread
-
-    async def _respond(self, connection: Connection, exchange: Exchange) -> bool:
-        request = exchange.request
-        document = _document(request)
-        behaviour = self._choose(request, document)
-        answer = _Answering(connection, exchange, behaviour, f"{next(self._numbers):012d}", self.notify)
-        await asyncio.sleep(behaviour.delay)
-        if behaviour.before_head == "close":
-            return False
-        if behaviour.before_head == "hang":
-            await _for_ever()
-        if behaviour.body is not None or behaviour.status != 200:
-            return await answer.instead()
-        if refusal := self._refusal(request, document, behaviour):
-            return await answer.plain(*refusal)
-        return await self._documented(answer, request, document or {})
-
-    def _choose(self, request: SeenRequest, document: Mapping[str, Any] | None) -> Behaviour:
-        if request.method == "POST" and self._queue:
-            return self._queue.popleft()
-        model = (document or {}).get("model")
-        return next((rule.behaviour for rule in self._rules if rule.matches(request, model)), self.behaviour)
-
-    def _refusal(
-        self, request: SeenRequest, document: Mapping[str, Any] | None, behaviour: Behaviour
-    ) -> tuple[int, Mapping[str, Any]] | None:
-        if self.keys is not None and request.key is None:
-            return 401, error_body("You didn't provide an API key.")
-        if self.keys is not None and request.key not in self.keys:
-            return 401, error_body("Incorrect API key provided: sk-fa***.", code="invalid_api_key")
-        if request.method == "POST" and document is None:
-            return 400, error_body("We could not parse the JSON body of your request.")
-        if document and "stream_options" in document and behaviour.refuse_stream_options:
+    def answer(
+        self, request: SeenRequest, document: Mapping[str, Any], behaviour: Behaviour, number: str
+    ) -> Answered | Streamed:
+        if "stream_options" in document and behaviour.refuse_stream_options:
             message = "Unrecognized request argument supplied: stream_options"
-            return behaviour.refuse_stream_options, error_body(message, param="stream_options")
-        return None
-
-    async def _documented(self, answer: _Answering, request: SeenRequest, document: Mapping[str, Any]) -> bool:
+            raise Refused(behaviour.refuse_stream_options, message, param="stream_options")
         match request.method, request.path.removeprefix("/v1"):
-            case "POST", "/chat/completions" if _are_messages(document.get("messages")):
-                return await answer.chat(document)
             case "POST", "/chat/completions":
-                return await answer.plain(400, error_body("Missing required parameter: 'messages'.", param="messages"))
+                if self._strict:
+                    check_fields(document)
+                return _chat(document, behaviour, number)
             case "POST", "/embeddings":
-                return await answer.plain(200, embeddings(document))
+                return Answered(embeddings(document))
             case "GET", "/models":
-                return await answer.plain(200, model_list(self.models))
+                return Answered(model_list(self.models))
             case "GET", path if path.startswith("/models/") and path.removeprefix("/models/") in self.models:
-                return await answer.plain(200, model_entry(path.removeprefix("/models/")))
-        return await answer.plain(404, error_body(f"Invalid URL ({request.method} {request.path})"))
+                return Answered(model_entry(path.removeprefix("/models/")))
+        raise Refused(404, f"Invalid URL ({request.method} {request.path})")
 
 
-@dataclass(frozen=True, slots=True)
-class _Rule:
-    behaviour: Behaviour
-    model: str | None
-    key: str | None
-    path: str | None
-
-    def matches(self, request: SeenRequest, model: object) -> bool:
-        wanted = ((self.model, model), (self.key, request.key))
-        return all(want in (None, got) for want, got in wanted) and request.path.endswith(self.path or "")
-
-
-class _Answering:
-    """One answer being sent as one behaviour has it. Its methods return whether the connection can go on."""
-
-    def __init__(
-        self, connection: Connection, exchange: Exchange, behaviour: Behaviour, number: str, notify: Callable[[], None]
-    ) -> None:
-        self._connection = connection
-        self._exchange = exchange
-        self._behaviour = behaviour
-        self._number = number
-        self._notify = notify
-
-    async def instead(self) -> bool:
-        """The behaviour's own body."""
-        body = self._behaviour.body
-        if callable(body):
-            body = body(self._exchange.request.fields)
-        return await self.plain(self._behaviour.status, b"" if body is None else body)
-
-    async def plain(self, status: int, document: Mapping[str, Any] | bytes) -> bool:
-        body = document if isinstance(document, bytes) else to_json(document)
-        await self._head(status, (*_JSON, ("content-length", str(len(body)))))
-        if self._behaviour.trouble in ("hang", "close"):
-            await self._send(body[: self._behaviour.after_bytes])
-            return await self._trouble()
-        await self._send(body)
-        return True
-
-    async def chat(self, request: Mapping[str, Any]) -> bool:
-        behaviour = self._behaviour
-        answer = chat_answer(
-            request,
-            answer_id=f"chatcmpl-{self._number}",
-            text=behaviour.text,
-            reasoning=behaviour.reasoning,
-            refusal=behaviour.refusal,
-        )
-        if not request.get("stream") or behaviour.plain_for_stream:
-            return await self.plain(200, chat_completion(answer, usage=behaviour.usage != "never"))
-        chunks = chat_chunks(answer, usage=self._usage_place(request), azure_first=behaviour.azure_first)
-        return await self._stream(self._events(chunks))
-
-    def _usage_place(self, request: Mapping[str, Any]) -> UsagePlace:
-        asked = bool((request.get("stream_options") or {}).get("include_usage"))
-        places: dict[str, UsagePlace] = {
-            "when_asked": "own" if asked else "none",
-            "never": "none",
-            "always": "own",
-            "on_finish": "finish",
-        }
-        return places[self._behaviour.usage]
-
-    def _events(self, chunks: Iterator[Mapping[str, Any]]) -> Iterator[bytes]:
-        end = self._behaviour.line_end.encode() * 2
-        for chunk in chunks:
-            yield b"data: " + to_json(chunk) + end
-            if self._behaviour.comments:
-                yield b": keep-alive" + end
-        if self._behaviour.done:
-            yield b"data: [DONE]" + end
-
-    async def _stream(self, events: Iterator[bytes]) -> bool:
-        behaviour = self._behaviour
-        await self._head(200, (*_EVENTS, ("transfer-encoding", "chunked")))
-        limit = None if behaviour.trouble == "none" else behaviour.after_events
-        sound = itertools.islice(events, limit)
-        for index, event in enumerate([b"".join(sound)] if behaviour.split == "whole" else sound):
-            if index and behaviour.pace:
-                await asyncio.sleep(behaviour.pace)
-            await self._send_event(event)
-        if behaviour.trouble == "error_event":
-            await self._send_event(b"data: " + to_json(behaviour.error) + behaviour.line_end.encode() * 2)
-        elif behaviour.trouble != "none":
-            return await self._trouble()
-        await self._connection.send_chunk(b"")
-        return True
-
-    async def _send_event(self, event: bytes) -> None:
-        for piece in SPLITS[self._behaviour.split](event):
-            await self._connection.send_chunk(piece)
-            self._exchange.bytes_sent += len(piece)
-        self._exchange.events_sent += 1
-        self._notify()
-
-    async def _trouble(self) -> bool:
-        self._notify()
-        if self._behaviour.trouble == "hang":
-            await _for_ever()
-        return False
-
-    async def _head(self, status: int, headers: tuple[tuple[str, str], ...]) -> None:
-        own = {name for name, _ in self._behaviour.headers}
-        kept = tuple(header for header in headers if header[0] not in own)
-        self._exchange.status = status
-        await self._connection.send_head(
-            status, (*kept, *self._behaviour.headers, ("x-request-id", f"req_{self._number}"))
-        )
-
-    async def _send(self, data: bytes) -> None:
-        await self._connection.send(data)
-        self._exchange.bytes_sent += len(data)
+def _chat(document: Mapping[str, Any], behaviour: Behaviour, number: str) -> Answered | Streamed:
+    if not _are_messages(document.get("messages")):
+        raise Refused(400, "Missing required parameter: 'messages'.", param="messages")
+    check_calls(document["messages"])
+    answer = answer_of(f"chatcmpl-{number}", decide(chat_asked(document), number, behaviour.script))
+    if not document.get("stream") or behaviour.plain_for_stream:
+        return Answered(chat_completion(answer, usage=behaviour.usage != "never"))
+    chunks = chat_chunks(answer, usage=_usage_place(document, behaviour), azure_first=behaviour.azure_first)
+    return Streamed(_events(chunks, behaviour))
 
 
-def _behaviour(named: Behaviour | str) -> Behaviour:
-    return BEHAVIOURS[named] if isinstance(named, str) else named
+def _events(chunks: Iterable[Mapping[str, Any]], behaviour: Behaviour) -> Iterator[bytes]:
+    yield from events_of((("", chunk) for chunk in chunks), behaviour)
+    if behaviour.done:
+        yield b"data: [DONE]" + behaviour.line_end.encode() * 2
 
 
-def _document(request: SeenRequest) -> Mapping[str, Any] | None:
-    try:
-        document = request.json()
-    except ValueError:
-        return None
-    return document if isinstance(document, dict) else None
+def _usage_place(request: Mapping[str, Any], behaviour: Behaviour) -> UsagePlace:
+    asked = bool((request.get("stream_options") or {}).get("include_usage"))
+    places: dict[str, UsagePlace] = {
+        "when_asked": "own" if asked else "none",
+        "never": "none",
+        "always": "own",
+        "on_finish": "finish",
+    }
+    return places[behaviour.usage]
 
 
 def _are_messages(value: object) -> bool:
     return isinstance(value, list) and all(isinstance(message, dict) for message in value)
 
 
-async def _for_ever() -> None:
-    """Wait until cancelled, which the server does when the client goes away or the test ends."""
-    await asyncio.Event().wait()
+def check_fields(document: Mapping[str, Any]) -> None:
+    """What stands in a request is what OpenAI documents.
+
+    Raises:
+        Refused: something is not.
+    """
+    _only(document, _FIELDS, "")
+    for place, message in enumerate(document.get("messages") or ()):
+        _only(message, _MESSAGE, f"messages[{place}].")
+        for number, call in enumerate(message.get("tool_calls") or ()):
+            _only(call, _CALL, f"messages[{place}].tool_calls[{number}].")
+
+
+def _only(found: Mapping[str, Any], fields: Collection[str], place: str) -> None:
+    for name in found:
+        if name not in fields:
+            param = f"{place}{name}"
+            raise Refused(400, f"Unknown parameter: '{param}'.", param=param, code="unknown_parameter")
+
+
+def check_calls(messages: list[Mapping[str, Any]]) -> None:
+    """Every tool's message answers a call of the assistant's message before it, and every call is answered.
+
+    Raises:
+        Refused: it is not so.
+    """
+    open_calls: list[str] = []
+    for place, message in enumerate(messages):
+        if message.get("role") == "tool":
+            _check_answer(place, message, open_calls)
+            continue
+        if open_calls:
+            raise Refused(
+                400,
+                "An assistant message with 'tool_calls' must be followed by tool messages responding to each "
+                "'tool_call_id'. The following tool_call_ids did not have response messages: " + ", ".join(open_calls),
+                param=f"messages.[{place}].role",
+            )
+        open_calls = [_checked_id(place, call) for call in message.get("tool_calls") or ()]
+
+
+def _check_answer(place: int, message: Mapping[str, Any], open_calls: list[str]) -> None:
+    answered = message.get("tool_call_id")
+    if answered not in open_calls:
+        raise Refused(
+            400,
+            "Invalid parameter: messages with role 'tool' must be a response to a preceeding message with "
+            "'tool_calls'.",
+            param=f"messages.[{place}].role",
+        )
+    open_calls.remove(answered)
+
+
+def _checked_id(place: int, call: Mapping[str, Any]) -> str:
+    found = str(call.get("id"))
+    if len(found) > _ID_LIMIT:
+        raise Refused(
+            400,
+            f"Invalid 'messages[{place}].tool_calls[0].id': string too long. Expected a string with maximum length "
+            f"{_ID_LIMIT}, but got a string with length {len(found)} instead.",
+            param=f"messages[{place}].tool_calls[0].id",
+            code="string_above_max_length",
+        )
+    return found
