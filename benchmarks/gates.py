@@ -122,6 +122,39 @@ def _streams(findings: Findings) -> Iterator[Gate]:
     yield Gate("64 paced streams: median time to first chunk, added", "ms", added.median, False, 5, 5, added.note)
 
 
+def _across(findings: Findings, cases: tuple[str, str], value: Callable[..., float | None]) -> _Sample:
+    """`value` of the gateway's results for two cases of the same round."""
+    ours = [findings.rounds.get(case, {}).get("gateway", []) for case in cases]
+    pairs = list(zip(*ours, strict=False))
+    quiet = [runs for runs in pairs if all(run.foreign <= QUIET_CORES for run in runs)]
+    values = [value(*runs) for runs in quiet or pairs]
+    return _Sample(tuple(v for v in values if v is not None), len(quiet))
+
+
+def _dialects(findings: Findings) -> Iterator[Gate]:
+    """Each dialect's relay against that of chat, and what a translated chunk costs."""
+    for surface in ("messages", "responses"):
+        plain = _across(findings, (f"{surface}:16", "chat:16"), lambda ours, chat: _share(ours.rps, chat.rps))
+        yield Gate(
+            f"plain {surface} relayed: answers per second over chat's", "×", plain.median, True, 0.8, 0.8, plain.note
+        )
+        paced = _across(
+            findings,
+            (f"paced-{surface}:64", "paced:64"),
+            lambda ours, chat: _share(ours.cpu_us_per_event, chat.cpu_us_per_event),
+        )
+        what = f"64 paced streams of {surface} relayed: CPU per chunk over chat's"
+        yield Gate(what, "×", paced.median, False, 1.2, 1.2, paced.note)
+    for case, what in (
+        ("paced-messages-from-chat:64", "messages from a chat provider"),
+        ("paced-chat-from-messages:64", "chat from a messages provider"),
+    ):
+        whole = _sample(findings, case, ("gateway",), lambda run: run.cpu_us_per_event)
+        yield Gate(f"64 paced streams, {what}: CPU per chunk", "µs", whole.median, False, 40, 40, whole.note)
+        added = _across(findings, (case, "paced:64"), lambda ours, chat: ours.cpu_us_per_event - chat.cpu_us_per_event)
+        yield Gate("of which translation, over relaying chat", "µs", added.median, False, 10, 10, added.note)
+
+
 def _memory(findings: Findings) -> Iterator[Gate]:
     memory = findings.memory
     idle = memory.idle if memory else findings.idle.get("gateway")
@@ -170,5 +203,5 @@ def _honesty(findings: Findings) -> Iterator[Gate]:
 
 def judge(findings: Findings) -> list[Gate]:
     """Every gate, with what this run says of it."""
-    parts = (_throughput, _latency, _streams, _memory, _start, _body, _honesty)
+    parts = (_throughput, _latency, _streams, _dialects, _memory, _start, _body, _honesty)
     return [gate for part in parts for gate in part(findings)]

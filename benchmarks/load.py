@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from machine import LOAD_CORE, ForeignCpu, cpu_seconds, on_core
-from targets import EXPECTED_TEXT, Running
+from targets import END_LINES, EXPECTED_TEXT, PATHS, Running
 from workshop import WORKSHOP
 
 __all__ = ["Load", "Result", "put_load_on"]
@@ -15,7 +15,10 @@ __all__ = ["Load", "Result", "put_load_on"]
 
 @dataclass(frozen=True)
 class Load:
-    """What is asked of a server. Times in seconds, `filler` in bytes; `answers` ends a run early, 0 never does."""
+    """What is asked of a server. Times in seconds, `filler` in bytes; `answers` ends a run early, 0 never does.
+
+    `surface` is the client's dialect and `upstream` the provider's: chat, messages or responses.
+    """
 
     kind: str = "plain"  # or "paced": a stream of 60 events, 5 ms apart
     connections: int = 1
@@ -24,6 +27,8 @@ class Load:
     answers: int = 0
     abandon_after: int = 0  # events after which a stream is left; 0 reads it to its end
     filler: int = 0
+    surface: str = "chat"
+    upstream: str = "chat"
 
     @property
     def streams(self) -> bool:
@@ -65,10 +70,14 @@ class Result:
 
 def _arguments(running: Running, load: Load) -> list[str]:
     target = running.target
-    body = WORKSHOP / "bodies" / f"{target.name}-{load.kind}-{load.filler}.json"
+    name = f"{target.name}-{load.surface}-{load.upstream}-{load.kind}-{load.filler}.json"
+    body = WORKSHOP / "bodies" / name
     body.parent.mkdir(parents=True, exist_ok=True)
-    body.write_bytes(target.body(load.kind, stream=load.streams, filler=load.filler))
+    body.write_bytes(
+        target.body(load.kind, stream=load.streams, filler=load.filler, surface=load.surface, upstream=load.upstream)
+    )
     arguments = ["-a", f"127.0.0.1:{target.port}", "-H", f"Authorization: Bearer {target.token}", "-f", str(body)]
+    arguments += ["-p", PATHS[load.surface], "-e", END_LINES[load.surface]]
     arguments += ["-c", str(load.connections), "-d", str(load.seconds), "-w", str(load.warm_up)]
     arguments += ["-n", str(load.answers)] if load.answers else []
     if load.abandon_after:

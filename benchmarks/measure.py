@@ -4,7 +4,7 @@ import statistics
 import sys
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from load import Load, Result, put_load_on
@@ -31,6 +31,12 @@ CASES = {
     "chat:16": Load(connections=16),
     "chat:64": Load(connections=64),
     "paced:64": Load(kind="paced", connections=64),
+    "messages:16": Load(connections=16, surface="messages", upstream="messages"),
+    "responses:16": Load(connections=16, surface="responses", upstream="responses"),
+    "paced-messages:64": Load(kind="paced", connections=64, surface="messages", upstream="messages"),
+    "paced-responses:64": Load(kind="paced", connections=64, surface="responses", upstream="responses"),
+    "paced-messages-from-chat:64": Load(kind="paced", connections=64, surface="messages", upstream="chat"),
+    "paced-chat-from-messages:64": Load(kind="paced", connections=64, surface="chat", upstream="messages"),
 }
 EXTRA_CASES = ("body", "cold", "memory")
 
@@ -128,15 +134,16 @@ def measure_rounds(programs: Path, up: Sequence[Running], plan: Plan, findings: 
         )
     for number in range(plan.rounds):
         for name in names:
-            for running in (*up[number % len(up) :], *up[: number % len(up)]):
+            case = CASES[name]
+            able = [running for running in up if running.target.serves(case.surface, case.upstream)]
+            for running in (*able[number % len(able) :], *able[: number % len(able)]):
                 seconds = max(plan.seconds, SLOW_TARGETS.get(running.target.name, 0.0))
-                case = CASES[name]
-                load = Load(case.kind, case.connections, seconds, warm_up=0.5)
+                load = replace(case, seconds=seconds, warm_up=0.5)
                 result = _put_load_on(programs, running, load, plan, findings)
                 findings.rounds.setdefault(name, {}).setdefault(running.target.name, []).append(result)
             findings.core_ms.append(work_ms(SERVER_CORE))
             row = {target: f"{runs[-1].rps:.0f}" for target, runs in findings.rounds[name].items()}
-            _say(f"round {number + 1}/{plan.rounds} {name:9} answers/s {row}")
+            _say(f"round {number + 1}/{plan.rounds} {name:28} answers/s {row}")
 
 
 def measure_big_body(programs: Path, up: Sequence[Running], upstream: Upstream, plan: Plan, findings: Findings) -> None:

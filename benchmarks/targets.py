@@ -14,11 +14,31 @@ from pathlib import Path
 from machine import LOAD_CORE, SERVER_CORE, on_core, process_tree
 from workshop import WORKSHOP
 
-__all__ = ["CHAT_PATH", "EXPECTED_TEXT", "Running", "Target", "Upstream", "direct", "gateway", "litellm", "nginx"]
+__all__ = [
+    "CHAT_PATH",
+    "END_LINES",
+    "EXPECTED_TEXT",
+    "PATHS",
+    "Running",
+    "Target",
+    "Upstream",
+    "direct",
+    "gateway",
+    "litellm",
+    "nginx",
+]
 
 CLIENT_TOKEN = "sk-bench-client"
 UPSTREAM_KEY = "sk-bench-upstream"
 CHAT_PATH = "/v1/chat/completions"
+
+#: Where a client of each dialect calls, and how the line begins that ends its streams.
+PATHS = {"chat": CHAT_PATH, "messages": "/v1/messages", "responses": "/v1/responses"}
+END_LINES = {
+    "chat": "data: [DONE]",
+    "messages": 'data: {"type":"message_stop"',
+    "responses": 'data: {"type":"response.completed"',
+}
 
 #: Stands in every plain answer of the upstream.
 EXPECTED_TEXT = "The quick brown fox"
@@ -36,27 +56,36 @@ class Target:
     models: Mapping[str, str]
     token: str = CLIENT_TOKEN
     environment: Mapping[str, str] = field(default_factory=dict)
+    #: which dialects its clients may speak, and the prefix of a model whose provider speaks another
+    surfaces: tuple[str, ...] = ("chat", "messages", "responses")
+    upstreams: Mapping[str, str] = field(default_factory=dict)
 
-    def body(self, kind: str, *, stream: bool, filler: int = 0) -> bytes:
-        """A chat request of about 300 bytes, or with so many bytes of filler in it."""
+    def serves(self, surface: str, upstream: str) -> bool:
+        """Whether a client of one dialect can be answered by a provider of the other."""
+        return surface in self.surfaces and (surface == upstream or upstream in self.upstreams)
+
+    def body(self, kind: str, *, stream: bool, filler: int = 0, surface: str = "chat", upstream: str = "chat") -> bytes:
+        """A request of about 300 bytes in the dialect `surface`, or with so many bytes of filler in it."""
+        system = "You are a terse assistant that answers in one sentence."
         question = (
             "Please explain, in about fifty words, what a reverse proxy does and why somebody would put one in front "
             "of several LLM providers."
-        )
-        request: dict[str, object] = {
-            "model": self.models[kind],
-            "messages": [
-                {"role": "system", "content": "You are a terse assistant that answers in one sentence."},
-                {"role": "user", "content": question + " tokens" * (filler // 7)},
-            ],
-            "temperature": 0.2,
-            "max_tokens": 128,
+        ) + " tokens" * (filler // 7)
+        messages = [{"role": "user", "content": question}]
+        says: dict[str, dict[str, object]] = {
+            "chat": {"messages": [{"role": "system", "content": system}, *messages], "max_tokens": 128},
+            "messages": {"system": system, "messages": messages, "max_tokens": 128},
+            "responses": {"instructions": system, "input": messages, "max_output_tokens": 128},
         }
+        model = self.upstreams.get(upstream, "") + self.models[kind]
+        request: dict[str, object] = {"model": model, **says[surface], "temperature": 0.2}
         if stream:
             request["stream"] = True
         return json.dumps(request, separators=(",", ":")).encode()
 
 
+#: The kinds of provider that the gateway is put in front of, all of them the one upstream.
+KINDS = {"chat": "openai-completions", "messages": "anthropic-messages", "responses": "openai-responses"}
 UPSTREAM_MODELS = {"plain": "fake-model", "paced": "fake-pace5"}
 
 
@@ -244,7 +273,8 @@ def litellm(program: str, port: int, upstream_port: int) -> Target:
     (folder / "config.yaml").write_text(json.dumps(settings, indent=2))  # JSON is YAML
     command = (program, "--config", str(folder / "config.yaml"), "--host", "127.0.0.1", "--port", str(port))
     # Its price list would be fetched from the internet at start.
-    return Target("litellm", port, command, models, environment={"LITELLM_LOCAL_MODEL_COST_MAP": "True"})
+    environment = {"LITELLM_LOCAL_MODEL_COST_MAP": "True"}
+    return Target("litellm", port, command, models, environment=environment, surfaces=("chat",))
 
 
 def gateway(program: Path, port: int, upstream_port: int) -> Target:
@@ -256,21 +286,23 @@ def gateway(program: Path, port: int, upstream_port: int) -> Target:
         json.dumps(
             {
                 "providers": {
-                    "bench": {
+                    f"bench-{surface}": {
                         "baseUrl": f"http://127.0.0.1:{upstream_port}/v1",
-                        "api": "openai-completions",
+                        "api": api,
                         "auth": "api-key",
                         "apiKey": UPSTREAM_KEY,
                         "models": [{"id": model, "name": model} for model in UPSTREAM_MODELS.values()],
                     }
+                    for surface, api in KINDS.items()
                 },
                 "authorization": {"tokens": {"bench": {"token": CLIENT_TOKEN, "scopes": ["read", "write"]}}},
-                "egressPolicy": {"allowLocalProviders": ["bench"]},
+                "egressPolicy": {"allowLocalProviders": [f"bench-{surface}" for surface in KINDS]},
             },
             indent=2,
         )
     )
     config.chmod(0o600)
-    models = {kind: f"bench/{model}" for kind, model in UPSTREAM_MODELS.items()}
     command = (str(program), "serve", "--port", str(port))
-    return Target("gateway", port, command, models, environment={"OPEN_LLM_AUTH_HOME": str(home)})
+    upstreams = {surface: f"bench-{surface}/" for surface in KINDS}
+    environment = {"OPEN_LLM_AUTH_HOME": str(home)}
+    return Target("gateway", port, command, UPSTREAM_MODELS, environment=environment, upstreams=upstreams)

@@ -1,11 +1,13 @@
 /* A closed-loop HTTP/1.1 load generator that understands server-sent events: one thread, epoll.
  *
- *     load -a 127.0.0.1:9000 -c 16 -d 5 -f body.json [-w 1] [-p PATH] [-H "Name: value"]… [-x TEXT] [-s [-k N]] [-n N]
+ *     load -a 127.0.0.1:9000 -c 16 -d 5 -f body.json [-w 1] [-p PATH] [-H "Name: value"]… [-x TEXT] [-s [-k N] [-e LINE]]
+ *          [-n N]
  *
  * -c connections, each with one request in flight      -d seconds measured, after -w seconds of warm-up
  * -f file with the request's body                      -H one more header
  * -x text that the body of every good answer holds     -n stop after this many answers, if that comes first
- * -s answers are streams: count their "data:" events, time the first one, and ask for "data: [DONE]"
+ * -s answers are streams: count their "data:" events, time the first one, and ask for the line that -e begins with,
+ *    "data: [DONE]" if it is not given
  * -k abandon every stream once N events have come: the connection is closed and another one opened
  *
  * Prints one JSON object; times are in microseconds. An answer counts when it ended inside the measured window.
@@ -27,7 +29,7 @@
 
 enum { BATCH = 256, HEAD_LIMIT = 16384, READ_SIZE = 1 << 18 };
 enum { LINE_SKIPPED = -1 };
-static const char DONE_LINE[] = "data: [DONE]";
+static const char *done_line = "data: [DONE]";
 
 typedef enum { IN_HEAD, IN_SIZED_BODY, IN_CHUNK_SIZE, IN_CHUNK, AFTER_CHUNK, IN_TRAILER, UNTIL_CLOSE } phase;
 
@@ -43,7 +45,7 @@ typedef struct {
     size_t body_length;
     size_t matched; /* of the expected text */
     int found;
-    int line_matched; /* of DONE_LINE, on the line under way; LINE_SKIPPED once it can be neither */
+    int line_matched; /* of done_line, on the line under way; LINE_SKIPPED once it can be neither */
     int events, done;
     int64_t asked, first_event, last_event;
 } connection;
@@ -149,13 +151,13 @@ static void count_events(connection *c, const char *bytes, size_t length) {
             if (!p) return;
             c->line_matched = 0;
         } else if (*p == '\n') c->line_matched = 0;
-        else if (*p != DONE_LINE[c->line_matched]) {
+        else if (*p != done_line[c->line_matched]) {
             if (c->line_matched >= 5) {
                 c->events++;
                 if (measuring) seen.events++;
             }
             c->line_matched = LINE_SKIPPED;
-        } else if (!DONE_LINE[++c->line_matched]) {
+        } else if (!done_line[++c->line_matched]) {
             c->done = 1;
             c->line_matched = LINE_SKIPPED;
         }
@@ -335,7 +337,7 @@ static void make_request(void) {
 
 static void read_options(int argc, char **argv) {
     int letter;
-    while ((letter = getopt(argc, argv, "a:p:c:d:w:f:H:sk:x:n:")) != -1) switch (letter) {
+    while ((letter = getopt(argc, argv, "a:p:c:d:w:f:H:sk:x:n:e:")) != -1) switch (letter) {
         case 'a': options.address = optarg; break;
         case 'p': options.path = optarg; break;
         case 'c': options.connections = atoi(optarg); break;
@@ -345,6 +347,7 @@ static void read_options(int argc, char **argv) {
         case 's': options.streams = 1; break;
         case 'k': options.abandon_after = atoi(optarg); break;
         case 'x': options.expected = optarg; break;
+        case 'e': done_line = optarg; break;
         case 'n': options.answers_wanted = strtoul(optarg, NULL, 10); break;
         case 'H':
             if (strlen(options.headers) + strlen(optarg) + 3 > sizeof options.headers) exit(2);

@@ -4,11 +4,13 @@
  *
  * POST anything          a chat completion of about 600 bytes, or, with "stream":true in the body, 60 events of about
  *                        200 bytes, each in a send() of its own, and [DONE]
+ * POST …/messages        the same as an Anthropic message, POST …/responses as an OpenAI response; their streams end with
+ *                        message_stop and response.completed
  *   a model "…pace<k>…"  puts k milliseconds between two events
  *   "include_usage"      puts one more event, with the usage, ahead of [DONE]
  * GET /stats             what it has seen, as JSON: requests, streams, bad_auth, bad_model, open, largest_body
  *
- * bad_auth counts requests that did not carry KEY as bearer token, bad_model those whose model is not one of its own
+ * bad_auth counts requests that did not carry KEY as bearer token or as x-api-key, bad_model those whose model is not one of its own
  * ("fake…"). They are answered all the same: the counters prove afterwards that whoever stood in front did the work.
  */
 #define _GNU_SOURCE
@@ -34,6 +36,12 @@ typedef struct {
     size_t length;
 } blob;
 
+/* What is said in one dialect: a plain answer; and of a stream what comes first, each event, and what comes last. */
+typedef struct voice {
+    const char *path;
+    blob answer, opening, event, usage, ending;
+} voice;
+
 typedef struct {
     int fd;
     int waits_to_write;
@@ -41,7 +49,8 @@ typedef struct {
     size_t in_length, in_capacity;
     char *out;
     size_t out_length, out_sent, out_capacity;
-    int events_left; /* NOT_STREAMING while no stream is under way */
+    const struct voice *voice; /* of the stream under way */
+    int events_left;           /* NOT_STREAMING while no stream is under way */
     int wants_usage;
     int64_t pace_ns, next_ns; /* pace 0: as fast as it goes */
     int paced_slot;           /* its place in `paced`, or NOT_PACED */
@@ -57,7 +66,8 @@ static int poller;
 static const char *key;
 static connection *paced[MAX_PACED];
 static int paced_count;
-static blob answer, stream_head, stream_event, stream_usage, stream_tail;
+static blob stream_head;
+static voice voices[] = { { .path = "/messages " }, { .path = "/responses " }, { .path = "" } };
 
 static int64_t now_ns(void) {
     struct timespec t;
@@ -69,32 +79,105 @@ static void as_http_chunk(blob *b, const char *data) {
     b->length = (size_t)snprintf(b->text, sizeof b->text, "%zx\r\n%s\r\n", strlen(data), data);
 }
 
-static void make_answers(void) {
-    static const char completion[] =
+#define SENTENCE                                                                                                       \
+    "The quick brown fox jumps over the lazy dog while a patient gateway relays every token of this sentence to its "  \
+    "caller, unchanged and in order."
+
+static void as_plain_answer(blob *b, const char *body) {
+    b->length = (size_t)snprintf(b->text, sizeof b->text,
+        "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %zu\r\nx-request-id: req_fake\r\n\r\n%s",
+        strlen(body), body);
+}
+
+static void as_ending(blob *b, const char *data) {
+    as_http_chunk(b, data);
+    strcpy(b->text + b->length, "0\r\n\r\n");
+    b->length += 5;
+}
+
+static void make_messages(voice *v) {
+    as_plain_answer(&v->answer,
+        "{\"id\":\"msg_fake0123456789abcdef\",\"type\":\"message\",\"role\":\"assistant\",\"model\":\"fake-model\","
+        "\"content\":[{\"type\":\"text\",\"text\":\"" SENTENCE "\"}],\"stop_reason\":\"end_turn\","
+        "\"stop_sequence\":null,\"usage\":{\"input_tokens\":21,\"cache_creation_input_tokens\":0,"
+        "\"cache_read_input_tokens\":0,\"output_tokens\":34,\"service_tier\":\"standard\"}}");
+    as_http_chunk(&v->opening,
+        "event: message_start\ndata: {\"type\":\"message_start\",\"message\":{\"id\":\"msg_fake0123456789abcdef\","
+        "\"type\":\"message\",\"role\":\"assistant\",\"model\":\"fake-model\",\"content\":[],\"stop_reason\":null,"
+        "\"stop_sequence\":null,\"usage\":{\"input_tokens\":21,\"output_tokens\":1}}}\n\n"
+        "event: content_block_start\ndata: {\"type\":\"content_block_start\",\"index\":0,"
+        "\"content_block\":{\"type\":\"text\",\"text\":\"\"}}\n\n");
+    as_http_chunk(&v->event,
+        "event: content_block_delta\ndata: {\"type\":\"content_block_delta\",\"index\":0,"
+        "\"delta\":{\"type\":\"text_delta\",\"text\":\" tokens\"}}\n\n");
+    as_ending(&v->ending,
+        "event: content_block_stop\ndata: {\"type\":\"content_block_stop\",\"index\":0}\n\n"
+        "event: message_delta\ndata: {\"type\":\"message_delta\",\"delta\":{\"stop_reason\":\"end_turn\","
+        "\"stop_sequence\":null},\"usage\":{\"output_tokens\":60}}\n\n"
+        "event: message_stop\ndata: {\"type\":\"message_stop\"}\n\n");
+}
+
+#define RESPONSE(status, output, usage)                                                                                \
+    "{\"id\":\"resp_fake0123456789abcdef\",\"object\":\"response\",\"created_at\":1790000000,\"status\":\"" status     \
+    "\",\"error\":null,\"incomplete_details\":null,\"model\":\"fake-model\",\"output\":[" output "],\"usage\":" usage "}"
+#define MESSAGE(text)                                                                                                  \
+    "{\"id\":\"msg_fake\",\"type\":\"message\",\"status\":\"completed\",\"role\":\"assistant\",\"content\":["          \
+    "{\"type\":\"output_text\",\"text\":\"" text "\",\"annotations\":[]}]}"
+#define COUNTS                                                                                                         \
+    "{\"input_tokens\":21,\"input_tokens_details\":{\"cached_tokens\":0},\"output_tokens\":34,"                        \
+    "\"output_tokens_details\":{\"reasoning_tokens\":0},\"total_tokens\":55}"
+
+static void make_responses(voice *v) {
+    as_plain_answer(&v->answer, RESPONSE("completed", MESSAGE(SENTENCE), COUNTS));
+    as_http_chunk(&v->opening,
+        "event: response.created\ndata: {\"type\":\"response.created\",\"sequence_number\":0,\"response\":"
+        RESPONSE("in_progress", "", "null") "}\n\n"
+        "event: response.output_item.added\ndata: {\"type\":\"response.output_item.added\",\"sequence_number\":1,"
+        "\"output_index\":0,\"item\":{\"id\":\"msg_fake\",\"type\":\"message\",\"status\":\"in_progress\","
+        "\"role\":\"assistant\",\"content\":[]}}\n\n");
+    as_http_chunk(&v->event,
+        "event: response.output_text.delta\ndata: {\"type\":\"response.output_text.delta\",\"sequence_number\":2,"
+        "\"item_id\":\"msg_fake\",\"output_index\":0,\"content_index\":0,\"delta\":\" tokens\",\"logprobs\":[]}\n\n");
+    as_ending(&v->ending,
+        "event: response.completed\ndata: {\"type\":\"response.completed\",\"sequence_number\":3,\"response\":"
+        RESPONSE("completed", MESSAGE(" tokens"), COUNTS) "}\n\n");
+}
+
+static void make_chat(voice *v) {
+    as_plain_answer(&v->answer,
         "{\"id\":\"chatcmpl-fake0123456789abcdef\",\"object\":\"chat.completion\",\"created\":1790000000,"
         "\"model\":\"fake-model\",\"choices\":[{\"index\":0,\"message\":{\"role\":\"assistant\",\"content\":"
-        "\"The quick brown fox jumps over the lazy dog while a patient gateway relays every token of this sentence to its "
-        "caller, unchanged and in order.\",\"refusal\":null},\"logprobs\":null,\"finish_reason\":\"stop\"}],"
+        "\"" SENTENCE "\",\"refusal\":null},\"logprobs\":null,\"finish_reason\":\"stop\"}],"
         "\"usage\":{\"prompt_tokens\":21,\"completion_tokens\":34,\"total_tokens\":55,"
         "\"prompt_tokens_details\":{\"cached_tokens\":0},\"completion_tokens_details\":{\"reasoning_tokens\":0}},"
-        "\"system_fingerprint\":\"fp_fake\"}";
-    answer.length = (size_t)snprintf(answer.text, sizeof answer.text,
-        "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %zu\r\nx-request-id: req_fake\r\n\r\n%s",
-        strlen(completion), completion);
-    stream_head.length = (size_t)snprintf(stream_head.text, sizeof stream_head.text,
-        "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nCache-Control: no-cache\r\n"
-        "Transfer-Encoding: chunked\r\n\r\n");
-    as_http_chunk(&stream_event,
+        "\"system_fingerprint\":\"fp_fake\"}");
+    as_http_chunk(&v->event,
         "data: {\"id\":\"chatcmpl-fake0123456789abcdef\",\"object\":\"chat.completion.chunk\",\"created\":1790000000,"
         "\"model\":\"fake-model\",\"choices\":[{\"index\":0,\"delta\":{\"content\":\" tokens\"},"
         "\"finish_reason\":null}]}\n\n");
-    as_http_chunk(&stream_usage,
+    as_http_chunk(&v->usage,
         "data: {\"id\":\"chatcmpl-fake0123456789abcdef\",\"object\":\"chat.completion.chunk\",\"created\":1790000000,"
         "\"model\":\"fake-model\",\"choices\":[],\"usage\":{\"prompt_tokens\":21,\"completion_tokens\":60,"
         "\"total_tokens\":81}}\n\n");
-    as_http_chunk(&stream_tail, "data: [DONE]\n\n");
-    strcpy(stream_tail.text + stream_tail.length, "0\r\n\r\n");
-    stream_tail.length += 5;
+    as_ending(&v->ending,
+        "data: {\"id\":\"chatcmpl-fake0123456789abcdef\",\"object\":\"chat.completion.chunk\",\"created\":1790000000,"
+        "\"model\":\"fake-model\",\"choices\":[{\"index\":0,\"delta\":{},\"finish_reason\":\"stop\"}]}\n\n"
+        "data: [DONE]\n\n");
+}
+
+static void make_answers(void) {
+    stream_head.length = (size_t)snprintf(stream_head.text, sizeof stream_head.text,
+        "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nCache-Control: no-cache\r\n"
+        "Transfer-Encoding: chunked\r\n\r\n");
+    make_messages(&voices[0]);
+    make_responses(&voices[1]);
+    make_chat(&voices[2]);
+}
+
+/* The one that the request's path asks for; the last one is for every other path. */
+static const voice *voice_of(const char *line, size_t length) {
+    for (const voice *v = voices;; v++)
+        if (!*v->path || memmem(line, length, v->path, strlen(v->path))) return v;
 }
 
 static void queue(connection *c, const char *bytes, size_t length) {
@@ -156,11 +239,11 @@ static void drop(connection *c) {
 
 static void queue_next_event(connection *c) {
     if (c->events_left-- > 0) {
-        queue_blob(c, &stream_event);
+        queue_blob(c, &c->voice->event);
         return;
     }
-    if (c->wants_usage) queue_blob(c, &stream_usage);
-    queue_blob(c, &stream_tail);
+    if (c->wants_usage) queue_blob(c, &c->voice->usage);
+    queue_blob(c, &c->voice->ending);
     c->events_left = NOT_STREAMING;
 }
 
@@ -178,12 +261,12 @@ static int holds(const char *body, size_t length, const char *a, const char *b) 
     return memmem(body, length, a, strlen(a)) || memmem(body, length, b, strlen(b));
 }
 
-static int answer_call(connection *c, const char *body, size_t length) {
+static int answer_call(connection *c, const voice *v, const char *body, size_t length) {
     seen.requests++;
     if (length > seen.largest_body) seen.largest_body = length;
     if (!holds(body, length, "\"model\":\"fake", "\"model\": \"fake")) seen.bad_model++;
     if (!holds(body, length, "\"stream\":true", "\"stream\": true")) {
-        queue_blob(c, &answer);
+        queue_blob(c, &v->answer);
         return flush(c) < 0 ? -1 : 0;
     }
     seen.streams++;
@@ -191,7 +274,9 @@ static int answer_call(connection *c, const char *body, size_t length) {
     c->pace_ns = pace ? atoi(pace + 4) * 1000000LL : 0;
     c->wants_usage = memmem(body, length, "include_usage", 13) != NULL;
     c->events_left = EVENTS_PER_STREAM;
+    c->voice = v;
     queue_blob(c, &stream_head);
+    queue_blob(c, &v->opening);
     if (!c->pace_ns) return pump(c);
     queue_next_event(c);
     start_pacing(c);
@@ -211,6 +296,8 @@ static int answer_stats(connection *c) {
 
 static int is_header(const char *line, const char *name) { return strncasecmp(line, name, strlen(name)) == 0; }
 
+static int is_key(const char *text) { return !strncmp(text, key, strlen(key)) && text[strlen(key)] == '\r'; }
+
 typedef struct {
     size_t body_length;
     int has_key;
@@ -221,8 +308,8 @@ static request_head read_head(const char *head, const char *end) {
     const char *line = head;
     while ((line = memchr(line, '\n', (size_t)(end - line))) && ++line < end) {
         if (is_header(line, "content-length:")) h.body_length = strtoul(line + 15, NULL, 10);
-        else if (is_header(line, "authorization: bearer "))
-            h.has_key = !strncmp(line + 22, key, strlen(key)) && line[22 + strlen(key)] == '\r';
+        else if (is_header(line, "authorization: bearer ")) h.has_key |= is_key(line + 22);
+        else if (is_header(line, "x-api-key: ")) h.has_key |= is_key(line + 11);
     }
     return h;
 }
@@ -240,7 +327,8 @@ static int take_requests(connection *c) {
         if (!strncmp(c->in, "GET ", 4)) state = answer_stats(c);
         else {
             seen.bad_auth += !head.has_key;
-            state = answer_call(c, c->in + head_length, head.body_length);
+            const char *line_end = memchr(c->in, '\n', head_length);
+            state = answer_call(c, voice_of(c->in, (size_t)(line_end - c->in)), c->in + head_length, head.body_length);
         }
         memmove(c->in, c->in + total, c->in_length - total);
         c->in_length -= total;
