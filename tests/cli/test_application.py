@@ -32,6 +32,7 @@ def test_the_commands_of_this_release_are_there():
     assert {" ".join(path) for path in TREE} == {
         "serve",
         "chat",
+        "connect",
         "doctor",
         *(f"auth {name}" for name in auth.split()),
         *("models list", "models set-default"),

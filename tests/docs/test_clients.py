@@ -7,10 +7,13 @@ import re
 import shutil
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+from open_llm_auth.cli.recipes import RECIPES
 
 PAGE = Path(__file__).parents[2] / "docs" / "clients.md"
 
@@ -77,3 +80,25 @@ def test_the_node_lines_work(environ: dict[str, str], tmp_path: Path) -> None:
     (tmp_path / "node_modules").symlink_to(modules)
     (tmp_path / "lines.mjs").write_text(code, "utf-8")
     assert run(["node", str(tmp_path / "lines.mjs")], environ).strip() == SAID
+
+
+def test_every_client_that_can_be_connected_is_in_the_table_with_where_it_is_told() -> None:
+    rows = re.findall(r"^\| ([\w .]+) \| `([\w-]+)` \| [\w ]+ \| (.+) \|$", PAGE.read_text("utf-8"), re.MULTILINE)
+    assert [(title, client) for title, client, _ in rows] == [(row.title, row.client) for row in RECIPES.values()]
+    for _, client, told in rows:
+        for file in RECIPES[client].files:
+            folder, _, name = file.place.rpartition("/")
+            assert name in told
+            assert folder in told
+        assert all(name in told for name, _ in RECIPES[client].environment if client != "curl")
+
+
+def test_the_lines_for_codex_are_those_of_its_recipe() -> None:
+    (lines,) = pieces("Codex", "toml")
+    written = tomllib.loads(lines)
+    (file,) = RECIPES["codex"].files
+    paths = {path for setting in file.settings if (path := setting.path)[-1] != "experimental_bearer_token"}
+    own = written["model_providers"]["open-llm-auth"]
+    assert {(name,) for name in written.keys() - {"model_providers"}} | {
+        ("model_providers", "open-llm-auth", name) for name in own.keys() - {"env_key"}
+    } == paths

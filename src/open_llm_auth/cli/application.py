@@ -10,6 +10,7 @@ from typer.core import TyperGroup
 from .auth import app as auth
 from .chat import chat
 from .config import app as config
+from .connect import connect
 from .doctor import doctor
 from .models import app as models
 from .output import complain_of, say
@@ -69,4 +70,5 @@ app.add_typer(auth, name="auth")
 app.add_typer(models, name="models")
 app.add_typer(tokens, name="tokens")
 app.add_typer(config, name="config")
+app.command("connect")(connect)
 app.command("doctor")(doctor)
