@@ -82,15 +82,19 @@ class Edge:
         call_id = self._new_id()
         request_id = given.decode() if given is not None and _SANE_ID.match(given) else f"req_{call_id[5:]}"
         row = Row(self._clock.now(), self._clock.monotonic(), call_id, request_id, scope["method"], scope["path"])
+        surface = surface_of(scope["path"])
+        common = [(b"x-request-id", request_id.encode()), (b"x-gateway-call-id", call_id.encode())]
+        if surface == "anthropic":
+            common.append((b"request-id", request_id.encode()))  # the name that Anthropic's clients look for
         return Exchange(
             scope=scope,
             receive=receive,
             send=send,
             headers=headers,
             snapshot=self._config.current(),
-            surface=surface_of(scope["path"]),
+            surface=surface,
             row=row,
-            common=[(b"x-request-id", request_id.encode()), (b"x-gateway-call-id", call_id.encode())],
+            common=common,
         )
 
     def _admit(self, exchange: Exchange) -> Route | None:
