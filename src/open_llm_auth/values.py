@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any, Final, Literal
 
+import msgspec
+
 from .errors import GatewayError
 from .wire.dialect import DialectName, Request
 
@@ -365,8 +367,7 @@ class Plan:
     passed_over: tuple[PassedOver, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Call:
+class Call(msgspec.Struct, frozen=True, gc=False):
     """A model call as it entered. `id` is the gateway's own, ``call_`` and hex. `dialect` is the client's.
 
     `strict`: what the provider's dialect can't carry is refused instead of dropped (``x-gateway-strict``). `session`
@@ -376,7 +377,7 @@ class Call:
     id: str
     operation: Operation
     dialect: DialectName
-    request: Request = field(repr=False)
+    request: Request
     caller: Caller
     preferred_profile: str | None = None
     #: the few request headers that may travel on, where the provider speaks the same dialect

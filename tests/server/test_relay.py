@@ -329,9 +329,12 @@ def test_a_destination_that_egress_forbids_is_passed_over_and_403_only_when_none
     assert not alpha.calls
 
 
-def test_a_plain_answer_that_is_no_answer_moves_on(start, alpha):
+@pytest.mark.parametrize(
+    "body", [b"<html>sign in</html>", b"{not: json}", b'{"object": "chat.completion", "choices": [']
+)
+def test_a_plain_answer_that_is_no_answer_moves_on(start, alpha, body):
     gateway = start()
-    alpha.when(replace(BEHAVIOURS["documented"], body=b"<html>sign in</html>"), key=FIRST)
+    alpha.when(replace(BEHAVIOURS["documented"], body=body), key=FIRST)
     assert ask(gateway).headers["x-gateway-profile"] == "alpha:two"
 
 

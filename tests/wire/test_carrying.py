@@ -107,7 +107,7 @@ def test_what_is_dropped_is_named_and_fields_by_their_own_names():
 
 
 def test_a_strict_caller_is_refused_what_others_lose():
-    with pytest.raises(InvalidRequest, match="'seed' can't be carried.*x-gateway-strict") as refusal:
+    with pytest.raises(InvalidRequest, match=r"'seed' can't be carried.*x-gateway-strict") as refusal:
         check_carried(USES["seed"], {"seed": "dropped"}, target="anthropic-messages", strict=True)
     assert refusal.value.param == "seed"
 

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from open_llm_auth.errors import InvalidRequest
-from open_llm_auth.wire.envelope import is_null, read_envelope, read_flag, read_model, read_text, type_of
+from open_llm_auth.wire.envelope import is_null, is_object, read_envelope, read_flag, read_model, read_text, type_of
 
 BROKEN = {
     "nothing": b"",
@@ -121,3 +121,31 @@ def test_no_json_raises_anything_but_an_invalid_request(value):
         read_envelope(json.dumps(value).encode())
     except InvalidRequest:
         return
+
+
+SOUND = {
+    "empty": b"{}",
+    "in white space": b' \n {"a": [1, {"b": null}]} \r\n',
+    "not UTF-8 in a string": b'{"a": "\xff"}',
+    "half of a surrogate pair": b'{"a": "\\ud83e", "b": 1}',
+    "the other half of one": b'{"a": "\\uDD99 and on"}',
+    "a whole pair": b'{"a": "\\ud83e\\udd99"}',
+}
+UNSOUND = {
+    name: BROKEN[name]
+    for name in ("nothing", "white space", "a list", "null", "a string", "cut off", "garbage after it", "a bare word")
+} | {"no name": b"{not: json}", "half a pair, and cut off": b'{"a": "\\ud83e", "b": '}
+
+
+@pytest.mark.parametrize("body", SOUND.values(), ids=SOUND)
+def test_an_object_is_one_from_end_to_end(body):
+    assert is_object(body)
+
+
+@pytest.mark.parametrize("body", UNSOUND.values(), ids=UNSOUND)
+def test_what_only_begins_as_an_object_is_none(body):
+    assert not is_object(body)
+
+
+def test_nesting_without_end_is_no_object():
+    assert not is_object(BROKEN["deep nesting that never ends"])

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from typing import Protocol
+from dataclasses import dataclass
+from typing import Final, Protocol
+
+import msgspec
 
 from ..values import Command, Credential, Fault, Headers, Operation, Outbound, Provider, Timeouts
 from ..wire.dialect import DialectName, Fields
@@ -22,6 +24,9 @@ __all__ = [
 ]
 
 
+_USUAL: Final = Timeouts()
+
+
 @dataclass(frozen=True, slots=True)
 class LocalAnswer:
     """An answer made in process. Each piece is the seconds to wait before it, and its bytes."""
@@ -31,8 +36,7 @@ class LocalAnswer:
     pieces: tuple[tuple[float, bytes], ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Sending:
+class Sending(msgspec.Struct, frozen=True, gc=False):
     """One attempt about to leave. `model` is the upstream's own name for it.
 
     `headers` are extra ones, already resolved, with lower-case names; they replace the kind's own, and the last of a
@@ -44,8 +48,11 @@ class Sending:
     stream: bool
     body: bytes
     headers: Headers = ()
-    timeouts: Timeouts = field(default_factory=Timeouts)
+    timeouts: Timeouts = _USUAL
     session: str = ""
+
+    def __repr__(self) -> str:  # a prompt is not printed, and a configured header may be secret
+        return f"Sending(operation={self.operation!r}, model={self.model!r}, stream={self.stream!r})"
 
 
 class Prepare(Protocol):
@@ -75,8 +82,7 @@ class ReadError(Protocol):
     ) -> Fault: ...
 
 
-@dataclass(frozen=True, slots=True)
-class Adjusting:
+class Adjusting(msgspec.Struct, frozen=True, gc=False):
     """What an adjustment depends on. `translated`: the body was written by us and is not the client's own.
 
     `refuses_usage`: the provider is known to refuse `stream_options` (SPEC §11).

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Final
 
 import msgspec
@@ -25,6 +25,7 @@ from ..providers.faults import told_in_stream
 from ..providers.spec import Adjusting, Sending, UpstreamKind
 from ..values import Attempt, Call, Command, Fault, Headers, Snapshot, Timeouts
 from ..wire.dialect import Following, Stream
+from ..wire.envelope import is_object
 from ..wire.events import ErrorBody, Usage
 from ..wire.openai_error import read_error as read_any_error
 from .answer import Answer
@@ -68,8 +69,7 @@ class _Head(msgspec.Struct):
 _HEAD: Final = msgspec.json.Decoder(_Head)
 
 
-@dataclass(frozen=True, slots=True)
-class Try:
+class Try(msgspec.Struct, frozen=True, gc=False):
     """What one attempt is made of."""
 
     snapshot: Snapshot
@@ -107,7 +107,10 @@ class Courier:
         """
         call, attempt, passage = this.call, this.attempt, this.passage
         stream = call.request.stream or this.kind.stream_only
-        body, lost = await self._write(this, stream=stream, refuses_usage=refuses_usage)
+        if _is_large(this):
+            body, lost = await asyncio.to_thread(_write, this, stream, refuses_usage)
+        else:
+            body, lost = _write(this, stream, refuses_usage)
         patience = this.snapshot.server.request_timeout_seconds
         sending = Sending(
             operation=call.operation,
@@ -138,32 +141,6 @@ class Courier:
         if isinstance(outcome, Answer) and (dropped := (*passage.dropped, *lost)):
             outcome.headers = (*outcome.headers, dropped_header(dropped))
         return outcome
-
-    async def _write(self, this: Try, *, stream: bool, refuses_usage: bool) -> tuple[bytes, tuple[str, ...]]:
-        """The body as its kind wants it, and what of it the kind left out.
-
-        Raises:
-            InvalidRequest: it can't be said in the provider's dialect, or something is left out and the caller strict.
-        """
-
-        call, attempt, passage, adjust = this.call, this.attempt, this.passage, this.kind.adjust
-
-        def write() -> tuple[bytes, tuple[str, ...]]:
-            fields = passage.fields(attempt.model, stream=stream)
-            if adjust is None or call.operation != "chat":
-                return _encode(fields), ()
-            translated = not passage.relayed
-            adjusting = Adjusting(attempt.provider, attempt.model, stream, translated, refuses_usage)
-            adjusted = adjust(fields, adjusting)
-            if adjusted is fields:
-                return _encode(fields), ()
-            lost = tuple(name for name in fields if name not in adjusted and name not in _NO_LOSS)
-            if lost and call.strict:
-                raise _left_out(lost[0], attempt)
-            return _encode(adjusted), lost
-
-        large = not passage.relayed and sum(map(_size, call.request.envelope.values())) > _LARGE_BYTES
-        return await asyncio.to_thread(write) if large else write()
 
     def _extra_headers(self, passthrough: Headers, attempt: Attempt) -> Headers:
         """What the client said about itself, then what the config says: the last of a name counts."""
@@ -225,7 +202,7 @@ class Courier:
 
     def _failure_in(self, this: Try, reply: Reply, body: bytes) -> Fault | None:
         """A 200 whose body is an error, or no JSON object at all, is not an answer."""
-        if body[:1] != b"{" and body.lstrip()[:1] != b"{":
+        if not is_object(body):
             provider = this.attempt.provider.id
             return _fault(
                 UpstreamInvalidResponse(
@@ -358,8 +335,30 @@ async def _once(body: bytes) -> AsyncGenerator[bytes, None]:
     yield body
 
 
-def _size(raw: msgspec.Raw) -> int:
-    return len(memoryview(raw))
+def _is_large(this: Try) -> bool:
+    """Whether the request is work for a thread: translating ten megabytes takes longer than others should wait."""
+    if this.passage.relayed:
+        return False
+    return sum(len(memoryview(raw)) for raw in this.call.request.envelope.values()) > _LARGE_BYTES
+
+
+def _write(this: Try, stream: bool, refuses_usage: bool) -> tuple[bytes, tuple[str, ...]]:
+    """The body as its kind wants it, and what of it the kind left out.
+
+    Raises:
+        InvalidRequest: it can't be said in the provider's dialect, or something is left out and the caller strict.
+    """
+    attempt, passage, adjust = this.attempt, this.passage, this.kind.adjust
+    fields = passage.fields(attempt.model, stream=stream)
+    if adjust is None or this.call.operation != "chat":
+        return _encode(fields), ()
+    adjusted = adjust(fields, Adjusting(attempt.provider, attempt.model, stream, not passage.relayed, refuses_usage))
+    if adjusted is fields:
+        return _encode(fields), ()
+    lost = tuple(name for name in fields if name not in adjusted and name not in _NO_LOSS)
+    if lost and this.call.strict:
+        raise _left_out(lost[0], attempt)
+    return _encode(adjusted), lost
 
 
 def _error_in(body: bytes) -> ErrorBody | None:

@@ -18,6 +18,8 @@ __all__ = ["EVENTS", "Delivery", "Wrapper", "deliver"]
 _WATCH_AFTER_SECONDS: Final = 0.02
 #: Half of the shortest silence after which proxies and clients are known to hang up.
 _QUIET_SECONDS: Final = 15.0
+#: A silence that is so much shorter counts too: it is not looked for all the time.
+_SLACK_SECONDS: Final = 0.1
 EVENTS: Final = b"text/event-stream; charset=utf-8"
 _STREAM_HEADERS: Final[Headers] = ((b"cache-control", b"no-cache"), (b"x-accel-buffering", b"no"))
 
@@ -32,11 +34,13 @@ class Wrapper(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """How a surface's answers leave. `content_type` is a stream's. `keep_alive` is what may be said in a silence, None
-    where clients break on it. `whole` and `wrap` put an answer into a form that is not its dialect's own."""
+    """How a surface's answers leave. `content_type` is a stream's. `keep_alive` is what may be said when it has been
+    silent for `quiet_seconds`, None where clients break on it. `whole` and `wrap` put an answer into a form that is not
+    its dialect's own."""
 
     content_type: bytes
     keep_alive: bytes | None
+    quiet_seconds: float = _QUIET_SECONDS
     whole: Callable[[Answer, bytes], bytes] | None = None
     wrap: Callable[[Answer], Wrapper] | None = None
 
@@ -78,7 +82,7 @@ async def _send_stream(exchange: Exchange, answer: Answer, stream: AsyncIterator
     send = exchange.send
     wrapper = None if delivery.wrap is None else delivery.wrap(answer)
     await exchange.start(answer.status, (*answer.headers, (b"content-type", delivery.content_type), *_STREAM_HEADERS))
-    pulse = None if delivery.keep_alive is None else _Pulse(send, delivery.keep_alive)
+    pulse = None if delivery.keep_alive is None else _Pulse(send, delivery.keep_alive, delivery.quiet_seconds)
     try:
         async for piece in stream:
             if wrapper is not None:
@@ -98,34 +102,35 @@ class _Pulse:
     Pieces are whole events, so whatever stands between two of them stands between two events.
     """
 
-    def __init__(self, send: Send, text: bytes) -> None:
+    def __init__(self, send: Send, text: bytes, seconds: float) -> None:
         self._send = send
         self._text = text
+        self._seconds = seconds
         self._loop = asyncio.get_running_loop()
         self._last = self._loop.time()
-        self._timer = self._loop.call_later(_QUIET_SECONDS, self._look)
+        self._timer = self._loop.call_later(seconds, self._look)
         self._beat: asyncio.Task[None] | None = None
-        self._stopped = False
 
     def felt(self) -> None:
         """Something was sent."""
         self._last = self._loop.time()
 
     def stop(self) -> None:
-        self._stopped = True
         self._timer.cancel()
+        if self._beat is not None:
+            # It may still wait for its turn, at a client that reads slowly, when the answer is through.
+            self._beat.cancel()
 
     def _look(self) -> None:
         quiet = self._loop.time() - self._last
-        if quiet >= _QUIET_SECONDS - 0.1 and (self._beat is None or self._beat.done()):
+        if quiet >= self._seconds - _SLACK_SECONDS and (self._beat is None or self._beat.done()):
             self._beat = self._loop.create_task(self._say())
             quiet = 0.0
-        self._timer = self._loop.call_later(max(_QUIET_SECONDS - quiet, 0.1), self._look)
+        self._timer = self._loop.call_later(max(self._seconds - quiet, _SLACK_SECONDS), self._look)
 
     async def _say(self) -> None:
-        if not self._stopped:  # the answer may have ended while this waited for its turn
-            self.felt()
-            await self._send({"type": "http.response.body", "body": self._text, "more_body": True})
+        self.felt()
+        await self._send({"type": "http.response.body", "body": self._text, "more_body": True})
 
 
 class _Hangup:

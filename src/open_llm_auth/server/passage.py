@@ -5,9 +5,11 @@ A passage is made for each attempt, because the next provider may speak another 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Protocol
+
+import msgspec
 
 from ..errors import UpstreamInvalidResponse
 from ..providers.spec import UpstreamKind
@@ -25,8 +27,7 @@ from .images import ImageFetcher
 __all__ = ["Job", "Passage", "Told", "choose_kind", "dialect_of"]
 
 
-@dataclass(frozen=True, slots=True)
-class Told:
+class Told(msgspec.Struct, frozen=True, gc=False):
     """A provider's plain answer, as bytes for the client. With a `failure` it is none, and there are no bytes."""
 
     body: bytes
@@ -93,16 +94,15 @@ class Job:
         client = client_side(call.dialect)
         name = dialect_of(kind, attempt.model)
         provider = provider_side(name)
-        answering = self._answering(attempt)
         if name == call.dialect:
-            return _Relayed(call, client, provider, answering)
+            return _Relayed(call, client, provider, lambda: self._answering(attempt))
         conversation = self.conversation()
         limits = provider.limits if provider.limits_of is None else provider.limits_of(attempt.model)
         dropped = check_carried(conversation, limits, target=name, strict=call.strict)
         if limits.get("image_url") == "fetched":
             conversation = self._conversation = await self._images.inline(conversation)
         fitted, names = fit(conversation, provider.tool_names, provider.call_ids)
-        return _Translated(fitted, client, provider, answering, names, dropped)
+        return _Translated(fitted, client, provider, self._answering(attempt), names, dropped)
 
     def conversation(self) -> Conversation:
         """The request without its dialect.
@@ -151,7 +151,9 @@ class _Relayed:
     dropped: tuple[str, ...] = ()
     relayed = True
 
-    def __init__(self, call: Call, client: ClientSide, provider: ProviderSide, answering: Answering) -> None:
+    def __init__(
+        self, call: Call, client: ClientSide, provider: ProviderSide, answering: Callable[[], Answering]
+    ) -> None:
         self._call = call
         self._client = client
         self._provider = provider
@@ -168,7 +170,7 @@ class _Relayed:
 
     def unfold(self, body: bytes) -> Told:
         if self._client.unfold is None:
-            return _streamed(self._provider.read_reply(body), self._client, self._answering)
+            return _streamed(self._provider.read_reply(body), self._client, self._answering())
         stream = self.stream()
         told = stream.feed(self._client.unfold(body))
         return Told(told, stream.usage, stream.failure)
@@ -179,7 +181,7 @@ class _Relayed:
     def gathered(self, following: Following, said: bytes) -> bytes:
         if self._client.gather is not None:
             return self._client.gather(said)
-        return _told(following, self._client, self._answering)
+        return _told(following, self._client, self._answering())
 
 
 class _Translated:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final, Literal
 
@@ -78,6 +79,10 @@ _GEMINI_ENDS: Final = (":generateContent", ":streamGenerateContent", ":countToke
 
 def surface_of(path: str) -> Surface:
     """Whose error shape a path answers in."""
+    return _EXACT_SURFACES.get(path) or _surface_of(path)
+
+
+def _surface_of(path: str) -> Surface:
     if path.endswith(_GEMINI_ENDS):
         return "gemini"
     return next((surface for prefix, surface in _SURFACES if path.startswith(prefix)), "universal")
@@ -114,3 +119,6 @@ def _fits(route: Route, path: str) -> bool:
 
 def _takes(prefix: str, suffix: str, path: str) -> bool:
     return len(path) > len(prefix) + len(suffix) and path.startswith(prefix) and path.endswith(suffix)
+
+
+_EXACT_SURFACES: Final[Mapping[str, Surface]] = {path: _surface_of(path) for _, path in _EXACT}

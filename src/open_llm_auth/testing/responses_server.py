@@ -23,6 +23,8 @@ MODELS: Final = ("gpt-fake", "gpt-fake-mini")
 _SEALED: Final = "reasoning.encrypted_content"
 _CHOICES: Final[Mapping[str, Choice]] = {"none": "none", "required": "required"}
 _INPUT: Final = {"type": "object", "properties": {"input": {"type": "string"}}}
+#: What a tool says of itself when it is told back, where the request did not.
+_DEFAULTS: Final[Mapping[str, JSON]] = {"function": {"strict": True}}
 #: Created, in progress, the item and its part.
 _OPENING: Final = 4
 
@@ -176,6 +178,7 @@ class _Writing:
             "background": False,
             "completed_at": CREATED + 1 if status == "completed" else None,
             "error": error,
+            "frequency_penalty": 0.0,
             "incomplete_details": {"reason": "max_output_tokens"} if status == "incomplete" else None,
             "instructions": request.get("instructions"),
             "max_output_tokens": request.get("max_output_tokens"),
@@ -183,6 +186,7 @@ class _Writing:
             "model": self._said.model,
             "output": [item for item, _ in self._items()] if output is None else list(output),
             "parallel_tool_calls": request.get("parallel_tool_calls", True),
+            "presence_penalty": 0.0,
             "previous_response_id": request.get("previous_response_id"),
             "prompt_cache_key": request.get("prompt_cache_key"),
             "reasoning": {"effort": None, "summary": None} | (request.get("reasoning") or {}),
@@ -192,7 +196,7 @@ class _Writing:
             "temperature": request.get("temperature", 1.0),
             "text": {"format": {"type": "text"}, "verbosity": "medium"} | (request.get("text") or {}),
             "tool_choice": request.get("tool_choice", "auto"),
-            "tools": request.get("tools", []),
+            "tools": [_DEFAULTS.get(tool.get("type"), {}) | tool for tool in request.get("tools") or ()],
             "top_logprobs": 0,
             "top_p": request.get("top_p", 1.0),
             "truncation": "disabled",

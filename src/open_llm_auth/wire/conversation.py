@@ -243,6 +243,8 @@ class Conversation:
     user: str | None = None
     metadata: Mapping[str, Any] = field(default_factory=dict)
     prompt_cache_key: str | None = None
+    #: the caller's dialect caches prompts without being asked, so that no breakpoint says where
+    caches: bool = False
     store: bool | None = None
     choices: int = 1
     stream: bool = False

@@ -7,7 +7,7 @@ goes through `Conversation` and `Event`, never from one to the other directly.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
 import msgspec
@@ -48,8 +48,7 @@ DialectName = Literal[
 Fields = dict[str, Any]
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
+class Request(msgspec.Struct, frozen=True, gc=False):
     """A call as it was asked for, taken apart at its top level only: `envelope` maps names to raw JSON, in order.
 
     `wants_usage` is False where the client's dialect has usage in streams on demand and it was not demanded. `choices`
@@ -62,9 +61,11 @@ class Request:
     wants_usage: bool = True
     choices: int = 1
 
+    def __repr__(self) -> str:  # a prompt is not printed
+        return f"Request(model={self.model!r}, stream={self.stream!r})"
 
-@dataclass(frozen=True, slots=True)
-class Answering:
+
+class Answering(msgspec.Struct, frozen=True, gc=False):
     """What a writer of answers needs beside the events.
 
     `id` is lower-case hex, new for each call: ids of answers and items are made from it, so that none is random.
@@ -74,8 +75,11 @@ class Answering:
     id: str
     created: int
     model: str
-    envelope: Mapping[str, msgspec.Raw] = field(default_factory=dict)
+    envelope: Mapping[str, msgspec.Raw] = msgspec.field(default_factory=dict)
     wants_usage: bool = True
+
+    def __repr__(self) -> str:  # nor here
+        return f"Answering(id={self.id!r}, model={self.model!r})"
 
 
 class Following(Protocol):
@@ -169,7 +173,8 @@ class ProviderSide:
 
     `limits` says what the dialect can't carry (carrying.py); what is not in it is carried. `limits_of` says it of one
     model, where models behind the dialect differ; `limits` then holds for those it does not know. `tool_names` and
-    `call_ids` say which names it takes: others are replaced on the way out, and names of tools back again on the way in.
+    `call_ids` say which names it takes: others are replaced on the way out, and names of tools back again on the way
+    in.
     """
 
     write_request: Callable[[Conversation, str], Fields]

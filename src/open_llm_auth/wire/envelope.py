@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Final
 
@@ -14,6 +15,7 @@ __all__ = [
     "check_model",
     "first_byte",
     "is_null",
+    "is_object",
     "read_envelope",
     "read_flag",
     "read_model",
@@ -26,6 +28,9 @@ Envelope = dict[str, msgspec.Raw]
 _BOM: Final = b"\xef\xbb\xbf"
 _DECODER: Final = msgspec.json.Decoder(Envelope)
 _STRING: Final = msgspec.json.Decoder(str)
+_SKIMMER: Final = msgspec.json.Decoder(msgspec.Raw)
+#: Half of a surrogate pair, escaped: JSON has it, and some providers cut their text so; this decoder takes whole ones.
+_SURROGATE: Final = re.compile(rb"\\u[dD][89a-fA-F][0-9a-fA-F]{2}")
 _TYPES: Final = {
     ord("{"): "an object",
     ord("["): "a list",
@@ -60,6 +65,15 @@ def read_envelope(body: bytes) -> Envelope:
         raise InvalidRequest(f"The body is not valid UTF-8 (byte {error.start}).") from error
     except RecursionError as error:
         raise InvalidRequest("The body is nested too deeply.") from error
+
+
+def is_object(body: bytes) -> bool:
+    """Whether a body is a JSON object from end to end. What its strings hold is not judged."""
+    try:
+        return first_byte(_SKIMMER.decode(body)) == ord("{")
+    except (msgspec.DecodeError, RecursionError):
+        mended = _SURROGATE.sub(rb"\\u0020", body)
+        return mended != body and is_object(mended)
 
 
 def first_byte(raw: msgspec.Raw) -> int:

@@ -1,7 +1,7 @@
-"""What happens in a model's answer, without a dialect: one closed union, read and written by every dialect (ARCHITECTURE).
+"""What happens in a model's answer, without a dialect: one closed union, read and written by every dialect.
 
-Order is part of the meaning. An answer is `Started`, then blocks, then `Finished` or `Failed`, which come last and once.
-A block is a run of events of one kind: text (`TextDelta`, `Citation`, `Logprobs`), refusal (`RefusalDelta`), thinking
+Order is part of the meaning. An answer is `Started`, then blocks, then `Finished` or `Failed`, which come last and
+once. A block is a run of events of one kind: text (`TextDelta`, `Citation`, `Logprobs`), refusal (`RefusalDelta`), thinking
 (`ThinkingDelta`, then at most one `ThinkingSigned`) or one tool call (`ToolCallStarted`, then `ToolCallDelta`). A block
 ends where an event of another kind comes, where a `ToolCallStarted` comes, or at a `BlockEnded`, which parts two blocks
 of the same kind. Blocks never interleave: a decoder of a dialect that lets them (OpenAI chat's tool calls) puts them in
@@ -95,7 +95,7 @@ class TextDelta(msgspec.Struct, frozen=True):
 
 
 class RefusalDelta(msgspec.Struct, frozen=True):
-    """Words of the model that decline, where the dialect tells them from text (OpenAI)."""
+    """Words of the model that decline, where the dialect tells them from text (OpenAI). `Finished` says so too."""
 
     text: str
 
@@ -118,7 +118,7 @@ class ThinkingSigned(msgspec.Struct, frozen=True):
 
 
 class ToolCallStarted(msgspec.Struct, frozen=True):
-    """`custom`: the deltas are free text and not JSON (OpenAI's custom tools). `signature` is Gemini's for this call."""
+    """`custom`: the deltas are free text and not JSON (OpenAI's custom tools). `signature` is Gemini's for the call."""
 
     id: str
     name: str

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 
 from .conversation import Conversation, Part, Tool, ToolCall, ToolChoice, ToolResult, Turn
 
-__all__ = ["ANY_NAME", "NameRule", "fit"]
+__all__ = ["ANY_NAME", "LABEL", "NameRule", "fit"]
 
 _MARK_LENGTH = 8
 
@@ -38,6 +38,8 @@ class NameRule:
 
 
 ANY_NAME = NameRule(re.compile(r"[^\s\S]"), 4096)
+#: What OpenAI takes as `user` and as `prompt_cache_key`.
+LABEL = NameRule(re.compile(r"[^\x20-\x7e]"), 64)
 
 
 def fit(conversation: Conversation, names: NameRule, ids: NameRule) -> tuple[Conversation, Mapping[str, str]]:

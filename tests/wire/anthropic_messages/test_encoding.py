@@ -234,8 +234,41 @@ def test_a_custom_call_is_an_object_of_one_string(pieces):
     assert json.loads(arguments) == {"input": "".join(pieces)}
 
 
+SAID = [TextDelta("a"), ToolCallStarted("c", "t"), Opaque(NAME, {"type": "server_tool_use"})]
+
+
+@pytest.mark.parametrize("said", SAID, ids=["text", "a call", "a tool of the provider's"])
+def test_a_proof_without_words_behind_what_was_said_is_no_block(said):
+    """Claude Code takes the last block for the answer, and Gemini signs its text."""
+    assert blocks(said, ThinkingSigned(FOREIGN)) == blocks(said)
+
+
+@pytest.mark.parametrize("said", SAID, ids=["text", "a call", "a tool of the provider's"])
+def test_a_proof_without_words_is_told_when_a_call_follows(said):
+    found = [block[2] for block in blocks(said, ThinkingSigned(FOREIGN), ToolCallStarted("d", "t")) if block[0] == "b"]
+    assert found[1:] == [THINKING, use("d", "t")]
+
+
+def test_text_goes_on_over_a_proof_of_it():
+    assert blocks(TextDelta("a"), ThinkingSigned(FOREIGN), TextDelta("b")) == [
+        ("b", 0, TEXT),
+        ("d", 0, text("a")),
+        ("d", 0, text("b")),
+        ("e", 0),
+    ]
+
+
+@pytest.mark.parametrize(
+    "signed",
+    [[ThinkingDelta("hm"), ThinkingSigned(FOREIGN)], [ThinkingSigned(Signature(NAME, "s"))]],
+    ids=["with words", "its own"],
+)
+def test_another_proof_has_its_place_behind_text_too(signed):
+    assert blocks(TextDelta("a"), *signed)[-1] == ("e", 1)
+
+
 def test_a_refusal_is_a_text_and_the_reason():
-    *_, delta, _ = read(encoded(Started(), RefusalDelta("No"), RefusalDelta("."), Finished("stop")))
+    *_, delta, _ = read(encoded(Started(), RefusalDelta("No"), RefusalDelta("."), Finished("refusal")))
     assert delta["delta"]["stop_reason"] == "refusal"
     assert blocks(RefusalDelta("No")) == [("b", 0, TEXT), ("d", 0, text("No")), ("e", 0)]
 

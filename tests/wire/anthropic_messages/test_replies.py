@@ -268,7 +268,7 @@ def test_a_reason_is_written(reason, word):
 
 
 def test_a_refusal_is_a_text_and_the_reason():
-    answer = written(RefusalDelta("I can't."), Finished("stop"))
+    answer = written(RefusalDelta("I can't."), Finished("refusal"))
     assert (answer["content"], answer["stop_reason"]) == ([{"type": "text", "text": "I can't."}], "refusal")
 
 
@@ -287,6 +287,23 @@ def test_a_refusal_is_a_text_and_the_reason():
             ],
         ),
         ([ThinkingSigned(FOREIGN)], [{"type": "thinking", "thinking": "", "signature": seal(FOREIGN)}]),
+        ([TextDelta("a"), ThinkingSigned(FOREIGN)], [{"type": "text", "text": "a"}]),
+        ([TextDelta("a"), ThinkingSigned(FOREIGN), TextDelta("b")], [{"type": "text", "text": "ab"}]),
+        (
+            [TextDelta("a"), ThinkingSigned(FOREIGN), ToolCallStarted("c", "t"), ThinkingSigned(FOREIGN)],
+            [
+                {"type": "text", "text": "a"},
+                {"type": "thinking", "thinking": "", "signature": seal(FOREIGN)},
+                {"type": "tool_use", "id": "c", "name": "t", "input": {}},
+            ],
+        ),
+        (
+            [TextDelta("a"), ThinkingDelta("b"), ThinkingSigned(FOREIGN)],
+            [
+                {"type": "text", "text": "a"},
+                {"type": "thinking", "thinking": "b", "signature": seal(FOREIGN)},
+            ],
+        ),
         ([ThinkingSigned(FOREIGN, redacted=True)], [{"type": "redacted_thinking", "data": seal(FOREIGN)}]),
         ([ToolCallStarted("c", "t")], [{"type": "tool_use", "id": "c", "name": "t", "input": {}}]),
         (
@@ -322,7 +339,7 @@ def test_a_refusal_is_a_text_and_the_reason():
             [{"type": "text", "text": "a", "citations": [write_citation(Citation("u", "t", "q"))]}],
         ),
     ],
-    ids=range(13),
+    ids=range(17),
 )
 def test_events_are_blocks(events, blocks):
     made = content(*events)

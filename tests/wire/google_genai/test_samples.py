@@ -108,8 +108,8 @@ ANSWER = TextDelta("It is sunny in Paris.")
             "thinking",
             [
                 ThinkingDelta("The user asks for weather.", summary=True),
-                ThinkingSigned(OWN),
                 ANSWER,
+                ThinkingSigned(OWN),
                 Finished("stop", THOUGHT),
             ],
         ),

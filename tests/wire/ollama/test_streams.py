@@ -39,8 +39,8 @@ SAYS = {
     "refusal": ([TextDelta("I can't help with that.")], "stop", USAGE),
     "length": ([TextDelta("It is")], "length", USAGE),
     "tools": ([TextDelta("Let me look."), *PARIS], "tool_calls", USAGE),
-    "parallel_tools": ([TextDelta("Let me look."), *PARIS, *BERLIN], "tool_calls", USAGE),
-    "thinking_tools": ([ThinkingDelta("I should look."), *PARIS], "tool_calls", USAGE),
+    "parallel_tools": ([*PARIS, *BERLIN], "tool_calls", USAGE),
+    "thinking_tools": ([ThinkingDelta("The user asks for weather."), *PARIS], "tool_calls", USAGE),
 }
 
 

@@ -59,7 +59,8 @@ def message(*events):
         (reply({"content": "x"}), [STARTED, TextDelta("x"), STOP]),
         (reply({"content": "x"}, "length", usage={"prompt_tokens": 1, "completion_tokens": 2}),
          [STARTED, TextDelta("x"), Finished("length", Usage(1, 2))]),
-        (reply({"content": None, "refusal": "no"}), [STARTED, RefusalDelta("no"), STOP]),
+        (reply({"content": None, "refusal": "no"}), [STARTED, RefusalDelta("no"), Finished("refusal")]),
+        (reply({"content": "x", "refusal": ""}), [STARTED, TextDelta("x"), STOP]),
         (reply({"content": ""}), [STARTED, STOP]),
         (reply({"content": "x"}, None), [STARTED, TextDelta("x"), STOP]),
         (reply({"content": "x"}, choice={"stop_reason": "END"}),
@@ -204,8 +205,10 @@ def test_citations_count_characters_of_all_the_text():
 
 
 def test_a_refusal_and_logprobs_are_told():
-    told = written(RefusalDelta("n"), RefusalDelta("o"), Logprobs((TokenLogprob("no", -1.0),)), STOP)["choices"][0]
+    said = [RefusalDelta("n"), RefusalDelta("o"), Logprobs((TokenLogprob("no", -1.0),)), Finished("refusal")]
+    told = written(*said)["choices"][0]
     assert (told["message"]["refusal"], told["message"]["content"]) == ("no", None)
+    assert told["finish_reason"] == "stop"
     assert told["logprobs"]["content"][0]["token"] == "no"
 
 

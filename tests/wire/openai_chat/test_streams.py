@@ -89,6 +89,7 @@ WHOLE = {
     "usage that grows": (chunk({"content": "Hi"}, usage={**COUNTS, "total_tokens": 4}) + THERE + STOP + USAGE, COUNTED),
     "Groq's usage": (HI + THERE + chunk({}, "stop", x_groq={"id": "r", "usage": COUNTS}) + DONE, COUNTED),
     "Moonshot's usage": (HI + THERE + chunk({}, "stop", choice={"usage": COUNTS}) + DONE, COUNTED),
+    "a filter": (HI + THERE + chunk({"refusal": ""}) + chunk({}, "content_filter") + DONE, Finished("refusal")),
     "a tier": (HI + chunk({"content": " there"}, service_tier="flex") + STOP, Finished("stop", service_tier="flex")),
 }  # fmt: skip
 
@@ -388,6 +389,16 @@ def test_a_refusal_is_told_as_one():
     assert deltas([STARTED, RefusalDelta("no"), PLAIN])[1] == {"refusal": "no"}
 
 
+def test_an_answer_that_declines_is_a_refusal_whatever_its_end_says(chop):
+    stream = chunk({"refusal": "n"}) + chunk({"refusal": "o"}) + STOP + DONE
+    assert decoded(chop(stream))[1:] == [RefusalDelta("n"), RefusalDelta("o"), Finished("refusal")]
+
+
+def test_a_model_that_declines_in_words_has_not_been_cut_off():
+    """SDKs raise on `content_filter`, and then nobody reads the words."""
+    assert told([STARTED, RefusalDelta("no"), Finished("refusal")])[-1]["choices"][0]["finish_reason"] == "stop"
+
+
 def test_citations_count_characters_of_all_the_text():
     events = [
         STARTED, TextDelta("See "), BlockEnded(), TextDelta("the "), TextDelta("page."), Citation("u", "t"),
@@ -465,7 +476,8 @@ def answers(draw):
             event = ToolCallStarted(f"call_{calls}", event.name)
             calls += 1
         events.append(event)
-    reason = "tool_calls" if calls else draw(REASONS)
+    refused = any(isinstance(event, RefusalDelta) for event in events)
+    reason = "tool_calls" if calls else draw(st.sampled_from(["length", "refusal"]) if refused else REASONS)
     events.append(Finished(reason, draw(st.none() | st.builds(Usage, st.integers(0, 99), st.integers(0, 99)))))
     return events
 

@@ -170,6 +170,33 @@ def test_withheld_thinking_says_in_its_envelope_that_it_is():
     assert (item["summary"], unseal(item["encrypted_content"], "x").id) == ([], REDACTED)
 
 
+PROOF = ThinkingSigned(Signature("google-genai", "c2ln"))
+
+
+def test_a_proof_alone_behind_the_message_is_no_item():
+    """Gemini signs its text, and clients take the last item for the message."""
+    assert [item["type"] for item in plain(STARTED, TextDelta("a"), PROOF, DONE)["output"]] == ["message"]
+    assert told(STARTED, TextDelta("a"), PROOF, DONE) == told(STARTED, TextDelta("a"), DONE)
+
+
+def test_a_proof_alone_is_told_before_a_call_and_before_words():
+    before, after = [TextDelta("a"), PROOF, ToolCallStarted("c", "f")], [PROOF, TextDelta("a")]
+    items = plain(STARTED, *before, DONE)["output"]
+    assert [item["type"] for item in items] == ["message", "reasoning", "function_call"]
+    assert unseal(items[1]["encrypted_content"], "x") == PROOF.signature
+    assert [item["type"] for item in plain(STARTED, *after, DONE)["output"]] == ["reasoning", "message"]
+
+
+def test_text_goes_on_over_a_proof_of_it():
+    (item,) = plain(STARTED, TextDelta("a"), PROOF, TextDelta("b"), DONE)["output"]
+    assert [part["text"] for part in item["content"]] == ["ab"]
+
+
+def test_its_own_reasoning_may_come_last():
+    own = ThinkingSigned(Signature("openai-responses", "c2ln", "rs_theirs"))
+    assert [item["type"] for item in plain(STARTED, TextDelta("a"), own, DONE)["output"]] == ["message", "reasoning"]
+
+
 def test_its_own_reasoning_is_handed_on_as_it_is():
     signature = Signature("openai-responses", "c2ln", "rs_theirs")
     item = plain(STARTED, ThinkingSigned(signature), DONE)["output"][0]

@@ -142,6 +142,7 @@ def test_every_setting_is_understood():
         include=["reasoning.encrypted_content"],
     )
     assert call == Conversation(
+        caches=True,
         turns=(Turn("user", (Text("hi"),)),),
         system=(Text("Be terse."),),
         max_tokens=100,

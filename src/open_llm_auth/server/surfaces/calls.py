@@ -87,12 +87,19 @@ async def read_call(
         preferred_profile=_text(headers, b"x-auth-profile") or None,
         passthrough=_passed_on(headers, dialect),
         strict=b"x-gateway-strict" in headers and headers[b"x-gateway-strict"].strip().lower() in _YES,
-        session=next((_text(headers, name) for name in _SESSIONS if name in headers), ""),
+        session=_session(headers),
     )
 
 
 def _passed_on(headers: Mapping[bytes, bytes], dialect: DialectName) -> Headers:
     return tuple((name, headers[name]) for name in _PASSED_ON[dialect] if name in headers)
+
+
+def _session(headers: Mapping[bytes, bytes]) -> str:
+    for name in _SESSIONS:
+        if name in headers:
+            return _text(headers, name)
+    return ""
 
 
 def _text(headers: Mapping[bytes, bytes], name: bytes) -> str:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Final
 from urllib.parse import parse_qs
+
+import msgspec
 
 from ...auth.manager import ProviderManager
 from ...ports import Clock
@@ -48,7 +49,7 @@ def count_tokens_handler(relay: Relay, clock: Clock, tokenizer: Tokenizer) -> Ha
     """The handler of `:countTokens`."""
 
     def read(body: bytes, exchange: Exchange) -> Request:
-        return replace(google_genai.read_count_request(body), model=_model(exchange))
+        return msgspec.structs.replace(google_genai.read_count_request(body), model=_model(exchange))
 
     return count_handler(
         relay,
@@ -72,7 +73,7 @@ def models_handler(manager: ProviderManager, discovery: Discovery) -> Handler:
 
 def _read(*, stream: bool) -> Callable[[bytes, Exchange], Request]:
     def read(body: bytes, exchange: Exchange) -> Request:
-        return replace(google_genai.read_request(body), model=_model(exchange), stream=stream)
+        return msgspec.structs.replace(google_genai.read_request(body), model=_model(exchange), stream=stream)
 
     return read
 

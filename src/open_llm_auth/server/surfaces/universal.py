@@ -5,6 +5,7 @@ Its `input` and `options` are those of a chat completion, so that is the dialect
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any, Final
 
 import msgspec
@@ -16,11 +17,11 @@ from ...wire.dialect import Request
 from ...wire.envelope import Envelope, first_byte, is_null, read_envelope, read_text, type_of
 from ..answer import Answer
 from ..asgi import Exchange, Handler
-from ..delivery import EVENTS, Delivery, deliver
+from ..delivery import Delivery
 from ..relay import Relay
-from .calls import read_call
+from .calls import call_handler, surface_delivery
 
-__all__ = ["universal_handler"]
+__all__ = ["universal_delivery", "universal_handler"]
 
 Raw = msgspec.Raw
 
@@ -29,14 +30,14 @@ _OBJECT: Final = msgspec.json.Decoder(dict[str, Raw])
 _OWN: Final = frozenset({"model", "messages", "input", "stream", "task", "authProfile"})
 
 
-def universal_handler(relay: Relay, clock: Clock) -> Handler:
-    """The route's handler."""
-    delivery = Delivery(content_type=EVENTS, keep_alive=b": keep-alive\n\n", whole=_whole, wrap=_Chunks)
+def universal_handler(relay: Relay, clock: Clock, *, delivery: Delivery | None = None) -> Handler:
+    """The route's handler; `delivery` is how its answers leave, the usual way where None."""
+    return call_handler(relay, clock, _read, "openai-chat", delivery=delivery or universal_delivery())
 
-    async def universal(exchange: Exchange) -> None:
-        await deliver(exchange, relay, await read_call(exchange, _read, "openai-chat", "chat"), clock, delivery)
 
-    return universal
+def universal_delivery() -> Delivery:
+    """How answers leave."""
+    return replace(surface_delivery("openai-chat"), whole=_whole, wrap=_Chunks)
 
 
 def _read(body: bytes, exchange: Exchange) -> Request:
@@ -67,7 +68,7 @@ def _messages(envelope: Envelope) -> Raw:
     task = _object(envelope, "task")
     if task is None:
         raise InvalidRequest("There is neither 'input' nor 'task'. Send a list of messages in 'input'.", param="input")
-    objective = read_text(task, "objective")
+    objective = read_text({"task.objective": task.get("objective", Raw(b"null"))}, "task.objective")
     if not objective:
         raise InvalidRequest("'task.objective' is missing; say what is to be done.", param="task.objective")
     return Raw(msgspec.json.encode([{"role": "user", "content": objective}]))

@@ -19,7 +19,6 @@ from ..events import (
     Opaque,
     RefusalDelta,
     Started,
-    StopReason,
     TextDelta,
     ThinkingDelta,
     ThinkingSigned,
@@ -28,7 +27,7 @@ from ..events import (
     Usage,
 )
 from .errors import write_stream_error
-from .replies import call_id, signature_text, write_citation, write_usage
+from .replies import call_id, is_bare_proof, signature_text, write_citation, write_usage
 from .rules import NAME, STOP_WORDS
 
 __all__ = ["StreamEncoder"]
@@ -57,10 +56,11 @@ class StreamEncoder:
         "_answering",
         "_calls",
         "_custom",
+        "_held",
         "_index",
         "_kind",
         "_prefix",
-        "_refused",
+        "_said",
         "_started",
         "_told",
         "_usage",
@@ -75,8 +75,11 @@ class StreamEncoder:
         self._prefix = b""
         self._calls = 0
         self._custom = False
+        #: something beside thinking has been said
+        self._said = False
+        #: proofs without words that came after that: what they prove belongs to a call, if one comes
+        self._held: list[ThinkingSigned] = []
         self._told = False
-        self._refused = False
         self._started = False
         self._usage: Usage | None = None
 
@@ -104,7 +107,6 @@ class StreamEncoder:
             self._start(Started(), out)
         match event:
             case TextDelta() | RefusalDelta():
-                self._refused = self._refused or isinstance(event, RefusalDelta)
                 self._grow("text", event.text, out)
             case ThinkingDelta():
                 self._grow("thinking", event.text, out)
@@ -146,8 +148,7 @@ class StreamEncoder:
 
     def _finish(self, event: Finished, out: list[bytes]) -> None:
         self._close(out)
-        reason: StopReason = "refusal" if self._refused and event.reason == "stop" else event.reason
-        delta = {"stop_reason": STOP_WORDS[reason], "stop_sequence": event.stop_sequence}
+        delta = {"stop_reason": STOP_WORDS[event.reason], "stop_sequence": event.stop_sequence}
         # Counts are totals here, so that what the beginning could not know is told now.
         usage = write_usage(event.usage or self._usage, event.service_tier)
         out += (_event("message_delta", {"delta": delta, "usage": usage}), _event("message_stop", {}))
@@ -165,8 +166,13 @@ class StreamEncoder:
 
     def _open(self, kind: str, block: dict[str, Any], out: list[bytes]) -> None:
         self._close(out)
+        if self._held and kind != "text":
+            held, self._held = self._held, []
+            for event in held:
+                self._prove(event, out)
         self._index += 1
         self._kind = kind
+        self._said = self._said or kind != "thinking"
         if kind in _GROWTHS:
             self._prefix = (
                 b'event: content_block_delta\ndata: {"type":"content_block_delta","index":%d,"delta":{"type":"%b","%b":'
@@ -202,12 +208,16 @@ class StreamEncoder:
             out += (self._prefix, _ENCODE(_ENCODE(text)[1:-1].decode()), _END)
 
     def _sign(self, event: ThinkingSigned, out: list[bytes]) -> None:
-        text = signature_text(event.signature)
         if event.redacted:
-            self._whole({"type": "redacted_thinking", "data": text}, out)
-            return
+            self._whole({"type": "redacted_thinking", "data": signature_text(event.signature)}, out)
+        elif self._said and self._kind != "thinking" and is_bare_proof(event):
+            self._held.append(event)
+        else:
+            self._prove(event, out)
+
+    def _prove(self, event: ThinkingSigned, out: list[bytes]) -> None:
         self._within("thinking", out)
-        out.append(self._delta({"type": "signature_delta", "signature": text}))
+        out.append(self._delta({"type": "signature_delta", "signature": signature_text(event.signature)}))
         self._close(out)
 
     def _whole(self, block: dict[str, Any], out: list[bytes]) -> None:

@@ -39,6 +39,7 @@ __all__ = [
     "Counts",
     "call_id",
     "counts_of",
+    "is_bare_proof",
     "read_citation",
     "read_count",
     "read_reply",
@@ -57,6 +58,7 @@ _ANY: Final = msgspec.json.Decoder()
 _NOT_JSON: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 _NULL: Final = Raw(b"null")
 _COUNT_LIMIT: Final = 10**12
+_THOUGHTS: Final = ("thinking", "redacted_thinking")
 
 
 # ---------------------------------------------------------------------------------------------- usage
@@ -212,6 +214,12 @@ def signature_text(signature: Signature) -> str:
     return signature.value if signature.origin == NAME else seal(signature)
 
 
+def is_bare_proof(event: ThinkingSigned) -> bool:
+    """Whether a proof, where no words stand before it, may be kept back: Gemini signs its text too, and clients such as
+    Claude Code take the last block for the answer. Nobody wants such a proof back but with a call behind it."""
+    return event.signature.origin != NAME and not event.redacted
+
+
 def call_id(event: ToolCallStarted, answering: Answering, number: int) -> str:
     """The id of a tool call as a client is told it; Anthropic takes it back, so it is one that Anthropic takes."""
     own = event.id or f"toolu_{answering.id}{number}"
@@ -314,7 +322,6 @@ def write_reply(events: Sequence[Event], answering: Answering) -> bytes:
     """A plain answer that says what the events say."""
     started = next((event for event in events if isinstance(event, Started)), Started())
     finished = next((event for event in events if isinstance(event, Finished)), Finished("stop"))
-    refused = any(isinstance(event, RefusalDelta) for event in events)
     usage = finished.usage or started.usage
     reply = {
         "id": f"msg_{answering.id}",
@@ -322,7 +329,7 @@ def write_reply(events: Sequence[Event], answering: Answering) -> bytes:
         "role": "assistant",
         "model": started.model or answering.model,
         "content": _Content(answering).gather(events),
-        "stop_reason": STOP_WORDS["refusal" if refused and finished.reason == "stop" else finished.reason],
+        "stop_reason": STOP_WORDS[finished.reason],
         "stop_sequence": finished.stop_sequence,
         "usage": write_usage(usage, finished.service_tier),
     }
@@ -341,6 +348,8 @@ class _Content:
         self._pieces: list[str] = []
         self._call: ToolCallStarted | None = None
         self._calls = 0
+        #: proofs without words behind what was said; they are told where a call follows
+        self._held: list[ThinkingSigned] = []
 
     def gather(self, events: Iterable[Event]) -> list[dict[str, Any]]:
         for event in events:
@@ -363,6 +372,7 @@ class _Content:
                 self._sign(event)
             case ToolCallStarted():
                 self._close()
+                self._tell_held()
                 self._calls += 1
                 self._call = event
             case ToolCallDelta():
@@ -371,12 +381,15 @@ class _Content:
                 self._close()
             case Opaque() if event.dialect == NAME:
                 self._close()
+                self._tell_held()
                 self._blocks.append(event.value)
 
     def _within(self, kind: str) -> None:
         """Opens a block of this kind, unless one is open."""
         if self._field != kind:
             self._close()
+            if kind != "text":
+                self._tell_held()
             self._field = kind
             self._open = {"type": kind, kind: ""}
             if kind == "thinking":
@@ -386,11 +399,24 @@ class _Content:
         text = signature_text(event.signature)
         if event.redacted:
             self._close()
+            self._tell_held()
             self._blocks.append({"type": "redacted_thinking", "data": text})
-            return
-        self._within("thinking")
-        self._open["signature"] = text
-        self._close()
+        elif self._field != "thinking" and self._has_said() and is_bare_proof(event):
+            self._held.append(event)
+        else:
+            self._within("thinking")
+            self._open["signature"] = text
+            self._close()
+
+    def _has_said(self) -> bool:
+        """Whether there is anything beside thinking."""
+        open_block = self._call is not None or self._field == "text"
+        return open_block or any(block["type"] not in _THOUGHTS for block in self._blocks)
+
+    def _tell_held(self) -> None:
+        for event in self._held:
+            self._blocks.append({"type": "thinking", "thinking": "", "signature": signature_text(event.signature)})
+        self._held = []
 
     def _close(self) -> None:
         said = "".join(self._pieces)

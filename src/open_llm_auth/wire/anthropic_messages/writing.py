@@ -2,25 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 import msgspec
 
 from ...errors import InvalidRequest
+from ..caching import breakpoints_for
 from ..carrying import Feature, Handling
 from ..conversation import (
     CUSTOM_INPUT,
+    CacheControl,
     Conversation,
     OpaqueTool,
     OutputFormat,
-    Part,
-    Text,
     Tool,
     ToolChoice,
     Turn,
 )
 from ..dialect import Fields
+from ..instructions import user_parts
 from .blocks import write_blocks, write_cache, write_text
 from .families import Family, family_of
 from .rules import NAME
@@ -46,7 +47,8 @@ LIMITS: Final[Mapping[Feature, Handling]] = {
     "mid_conversation_system": "adapted",
     "n": "refused",
     "presence_penalty": "dropped",
-    "prompt_cache_key": "dropped",
+    #: prompts of callers who have one are cached
+    "prompt_cache_key": "adapted",
     "provider_tool": "dropped",
     #: effort and budget stand for each other on models that take only one
     "reasoning_budget": "adapted",
@@ -78,6 +80,8 @@ _CUSTOM: Final = {
     "properties": {CUSTOM_INPUT: {"type": "string"}},
     "required": [CUSTOM_INPUT],
 }
+#: Blocks that no breakpoint can stand on.
+_UNCACHED: Final = ("thinking", "redacted_thinking")
 #: The API takes 1 or nothing beside thinking, and of top_p no less than this.
 _LEAST_TOP_P: Final = 0.95
 
@@ -110,7 +114,22 @@ def write_request(conversation: Conversation, model: str) -> Fields:
     fields |= _write_settings(conversation, thought, family)
     if conversation.stream:
         fields["stream"] = True
+    _set_breakpoints(conversation, fields)
     return fields
+
+
+def _set_breakpoints(conversation: Conversation, fields: Fields) -> None:
+    """Breakpoints for a caller who has none; the one behind the instructions takes in the tools before them."""
+    wanted = breakpoints_for(conversation)
+    if wanted.prompt and (beginning := fields.get("system") or fields.get("tools")):
+        _cache_up_to(beginning)
+    if wanted.messages:
+        _cache_up_to(fields["messages"][-1]["content"])
+
+
+def _cache_up_to(blocks: list[dict[str, Any]]) -> None:
+    if blocks[-1].get("type") not in _UNCACHED:
+        blocks[-1] = {**blocks[-1], "cache_control": write_cache(CacheControl())}
 
 
 # ---------------------------------------------------------------------------------------------- messages
@@ -121,7 +140,7 @@ def _write_messages(turns: Sequence[Turn]) -> list[dict[str, Any]]:
     messages: list[dict[str, Any]] = []
     for turn in turns:
         role = "assistant" if turn.role == "assistant" else "user"
-        blocks = write_blocks(_wrapped(turn.parts) if turn.role == "system" else turn.parts)
+        blocks = write_blocks(user_parts(turn))
         if not blocks:
             continue
         if messages and messages[-1]["role"] == role:
@@ -133,14 +152,6 @@ def _write_messages(turns: Sequence[Turn]) -> list[dict[str, Any]]:
             # Results must come first, or the API does not find them.
             message["content"].sort(key=lambda block: block["type"] != "tool_result")
     return _trimmed(messages)
-
-
-def _wrapped(parts: Sequence[Part]) -> Iterator[Part]:
-    for part in parts:
-        if isinstance(part, Text):
-            yield Text(f"<system>\n{part.text}\n</system>", part.cache) if part.text.strip() else part
-        else:
-            yield part
 
 
 def _trimmed(messages: list[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -33,6 +33,11 @@ class Family:
     schemas: bool = True
     claude: anthropic.Family | None = None
 
+    @property
+    def caches_unasked(self) -> bool:
+        """Whether it is certain to take cache points that nobody asked for: older models of Claude's refuse them."""
+        return self.caching != "none" and (self.claude is None or self.claude.thinking != "none")
+
 
 _UNKNOWN: Final = Family()
 _NOVA: Final = Family("prompt", ("inferenceConfig", "topK"), schemas=False)
@@ -116,6 +121,8 @@ def limits_of(model: str) -> Mapping[Feature, Handling]:
     limits = dict(LIMITS)
     if family.caching != "none":
         limits["cache_control"] = "adapted"
+    if family.caches_unasked:
+        limits["prompt_cache_key"] = "adapted"
     if family.top_k:
         limits["top_k"] = "adapted"
     if family.reasoning != "none":

@@ -8,15 +8,17 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, Final
 
 import msgspec
 
 from ...errors import InvalidRequest
 from ..anthropic_messages.schemas import decoded, strict_schema
-from ..conversation import CUSTOM_INPUT, Conversation, Text, Tool, ToolCall, ToolChoice, ToolResult, Turn
+from ..caching import breakpoints_for
+from ..conversation import CUSTOM_INPUT, CacheControl, Conversation, Tool, ToolCall, ToolChoice, ToolResult, Turn
 from ..dialect import Fields
+from ..instructions import user_parts
 from .blocks import Block, BlockWriter, cache_point
 from .families import Family, family_of
 from .reasoning import Asked, ask_reasoning
@@ -83,7 +85,18 @@ def write_request(conversation: Conversation, model: str) -> Fields:
     }
     if family.claude is not None and conversation.stop:
         fields["additionalModelResponseFieldPaths"] = ["/stop_sequence"]
+    if family.caches_unasked:
+        _set_cache_points(conversation, fields)
     return {name: value for name, value in fields.items() if value}
+
+
+def _set_cache_points(conversation: Conversation, fields: Fields) -> None:
+    """Cache points for a caller who has none; the one behind the instructions takes in the tools before them."""
+    wanted, point = breakpoints_for(conversation), cache_point(CacheControl())
+    if wanted.prompt and fields["system"]:
+        fields["system"] = [*fields["system"], *point]
+    if wanted.messages:
+        fields["messages"][-1]["content"] += point
 
 
 # ---------------------------------------------------------------------------------------------- messages
@@ -94,7 +107,7 @@ def _messages(turns: Sequence[Turn], writer: BlockWriter) -> list[Block]:
     joined: list[tuple[str, list[list[Block]]]] = []
     for turn in turns:
         role = "assistant" if turn.role == "assistant" else "user"
-        groups = [blocks for part in _parts(turn) if (blocks := writer.write(part))]
+        groups = [blocks for part in user_parts(turn) if (blocks := writer.write(part))]
         if not groups:
             continue
         if joined and joined[-1][0] == role:
@@ -105,18 +118,6 @@ def _messages(turns: Sequence[Turn], writer: BlockWriter) -> list[Block]:
     if not messages:
         raise InvalidRequest("'messages' holds nothing to send to the model; give it some text.", param="messages")
     return messages if messages[0]["role"] == "user" else [_OPENING, *messages]
-
-
-def _parts(turn: Turn) -> Sequence[Any]:
-    """A system turn in the middle of a conversation is told by the user, in a form that says whose words they are."""
-    if turn.role != "system":
-        return turn.parts
-    return [
-        replace(part, text=f"<system>\n{part.text}\n</system>")
-        if isinstance(part, Text) and part.text.strip()
-        else part
-        for part in turn.parts
-    ]
 
 
 def _content(role: str, groups: list[list[Block]]) -> list[Block]:

@@ -113,6 +113,7 @@ def read_conversation(envelope: Mapping[str, msgspec.Raw]) -> Conversation:
         reasoning=read_thinking(config.node("thinkingConfig")),
         service_tier=_read_tier(call),
         choices=config.integer("candidateCount") or 1,
+        caches=True,
         extras=_extras(call, config, tool_config),
     )
 

@@ -31,6 +31,7 @@ from ..conversation import (
 )
 from ..dialect import Fields
 from ..fitting import ANY_NAME, NameRule
+from ..instructions import user_parts
 from .media import audio_type, is_google_file, type_of_url
 from .names import MODEL, NAME, USER
 from .schema import write_parameters, write_schema
@@ -184,7 +185,7 @@ def _contents(conversation: Conversation, model: str) -> list[JsonObject]:
     contents: list[JsonObject] = []
     for turn in conversation.turns:
         role = MODEL if turn.role == "assistant" else USER
-        parts = [written for part in turn.parts for written in _parts(part, signs)]
+        parts = [written for part in user_parts(turn) for written in _parts(part, signs)]
         if contents and contents[-1]["role"] == role:
             contents[-1]["parts"] += parts
         elif parts:

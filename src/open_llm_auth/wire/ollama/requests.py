@@ -27,6 +27,7 @@ from ..conversation import (
     Turn,
 )
 from ..dialect import Fields
+from ..instructions import user_parts
 
 __all__ = ["LIMITS", "write_request"]
 
@@ -44,6 +45,8 @@ LIMITS: Final[Mapping[Feature, Handling]] = MappingProxyType(
         "image_file_id": "refused",
         "image_url": "fetched",
         "metadata": "dropped",
+        #: templates of some models refuse a system message that is not the first
+        "mid_conversation_system": "adapted",
         "n": "refused",
         "parallel_tool_calls": "dropped",
         "prompt_cache_key": "dropped",
@@ -135,7 +138,8 @@ def _turn(turn: Turn) -> Iterator[Fields]:
     """One message, and before it one for each result of a tool: a result has a role of its own."""
     results = [part for part in turn.parts if isinstance(part, ToolResult)]
     yield from map(_result, results)
-    message = _message(turn.role, [part for part in turn.parts if not isinstance(part, ToolResult)])
+    role = "assistant" if turn.role == "assistant" else "user"
+    message = _message(role, [part for part in user_parts(turn) if not isinstance(part, ToolResult)])
     if message["content"] or len(message) > 2 or (turn.role == "user" and not results):
         yield message
 

@@ -43,9 +43,11 @@ _TOLD: Final[Mapping[StopReason, str]] = {
 _LIMIT: Final = 1e300
 
 
-def ending(word: object, matched: object, usage: Usage | None, tier: object, *, called: bool) -> Finished | Failed:
+def ending(
+    word: object, matched: object, usage: Usage | None, tier: object, *, called: bool, refused: bool
+) -> Finished | Failed:
     """How an answer ended. `word` is its `finish_reason`, `matched` what stopped it where a server says so, `called`
-    whether it calls tools: not every server says so in its reason."""
+    whether it calls tools and `refused` whether it declines in words: the reason need not say either."""
     word = word.lower() if isinstance(word, str) else ""
     if word in BROKEN:
         return Failed(ErrorBody(f"The provider ended the answer with {word!r}."))
@@ -54,13 +56,13 @@ def ending(word: object, matched: object, usage: Usage | None, tier: object, *, 
         reason = "stop"
     stopped = matched if isinstance(matched, str) and matched not in _WORDS and reason == "stop" else None
     if reason == "stop":
-        reason = "tool_calls" if called else "stop_sequence" if stopped else "stop"
+        reason = "tool_calls" if called else "refusal" if refused else "stop_sequence" if stopped else "stop"
     return Finished(reason, usage, stop_sequence=stopped, service_tier=tier if isinstance(tier, str) else None)
 
 
-def reason_told(finished: Finished, *, called: bool) -> str:
-    """The `finish_reason` for a client."""
-    told = _TOLD[finished.reason]
+def reason_told(finished: Finished, *, called: bool, refused: bool) -> str:
+    """The `finish_reason` for a client. A model that declines in words has not been cut off by a filter."""
+    told = "stop" if refused and finished.reason == "refusal" else _TOLD[finished.reason]
     return "tool_calls" if told == "stop" and called else told
 
 

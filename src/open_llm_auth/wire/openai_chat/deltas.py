@@ -87,10 +87,12 @@ class _ToolCall:
 class Deltas:
     """Takes deltas, gives events. `identity` is the answer's id, from which calls without one get theirs."""
 
-    __slots__ = ("_calls", "_last", "_open", "_sequence", "_slots", "_waits", "identity")
+    __slots__ = ("_calls", "_last", "_open", "_sequence", "_slots", "_waits", "identity", "refused")
 
     def __init__(self) -> None:
         self.identity = ""
+        #: the answer declines in words
+        self.refused = False
         self._sequence = Sequencer()
         self._calls: list[_ToolCall] = []
         #: the call that an index, or an id where there is no index, stands for now
@@ -120,6 +122,7 @@ class Deltas:
             else:
                 self._take_parts(content, out)
         if delta.refusal and isinstance(delta.refusal, str):
+            self.refused = True
             self.say(RefusalDelta(delta.refusal), out)
         if delta.annotations:
             for citation in read_citations(delta.annotations):

@@ -8,6 +8,7 @@ from typing import Any, Final
 import msgspec
 
 from ...errors import InvalidRequest
+from ..caching import is_automatic
 from ..conversation import Conversation, OpaqueTool, OutputFormat, Reasoning, Tool, ToolChoice
 from ..envelope import Envelope, is_null
 from . import fields
@@ -80,6 +81,7 @@ def read_conversation(envelope: Envelope) -> Conversation:
         output=output,
         reasoning=_reasoning(values),
         choices=_choices(values.get("n")),
+        caches=is_automatic(envelope),
         extras=tuple(name for name in extras if name != "response_format" or not told),
         **settings,
     )

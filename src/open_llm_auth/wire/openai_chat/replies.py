@@ -92,7 +92,8 @@ def read_reply(body: bytes) -> list[Event]:
         deltas.say(logprobs, out)
     deltas.end(out)
     stopped = choice.stop_reason or choice.matched_stop
-    out.append(ending(choice.finish_reason, stopped, usage_from(reply.usage), reply.service_tier, called=deltas.called))
+    usage, tier = usage_from(reply.usage), reply.service_tier
+    out.append(ending(choice.finish_reason, stopped, usage, tier, called=deltas.called, refused=deltas.refused))
     return out
 
 
@@ -122,7 +123,7 @@ def write_reply(events: Sequence[Event], answering: Answering) -> bytes:
                 "index": 0,
                 "message": message.told(),
                 "logprobs": {"content": message.logprobs, "refusal": None} if message.logprobs else None,
-                "finish_reason": reason_told(finished, called=bool(message.calls)),
+                "finish_reason": reason_told(finished, called=bool(message.calls), refused=message.refused),
             }
         ],
     }
@@ -149,6 +150,10 @@ class _Message:
         #: the first character of the block of text that is open
         self._block: int | None = None
         self._thought_open = False
+
+    @property
+    def refused(self) -> bool:
+        return any(self._refusal)
 
     def told(self) -> dict[str, Any]:
         message: dict[str, Any] = {

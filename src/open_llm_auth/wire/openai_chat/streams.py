@@ -228,7 +228,8 @@ class StreamDecoder:
             self._finish(out)
 
     def _finish(self, out: list[Event]) -> None:
-        told = ending(self._word, self._matched, self._usage, self._tier, called=self._deltas.called)
+        called, refused = self._deltas.called, self._deltas.refused
+        told = ending(self._word, self._matched, self._usage, self._tier, called=called, refused=refused)
         if isinstance(told, Finished):
             self._deltas.end(out)
         out.append(told)
@@ -270,6 +271,7 @@ class StreamEncoder:
         "_head",
         "_kind",
         "_over",
+        "_refused",
         "_said",
         "_summary",
         "_text",
@@ -281,6 +283,7 @@ class StreamEncoder:
         self._answering = answering
         self._arguments = b""
         self._over = False
+        self._refused = False
         #: what kind of event came last
         self._kind: type | None = None
         self._calls = 0
@@ -354,6 +357,7 @@ class StreamEncoder:
             case ToolCallStarted():
                 self._tell_call(event, out)
             case RefusalDelta():
+                self._refused = self._refused or bool(event.text)
                 self._chunk({"refusal": event.text}, out)
             case Citation():
                 self._cite(event, out)
@@ -417,7 +421,8 @@ class StreamEncoder:
             self._chunk({"annotations": [told]}, out)
 
     def _finish(self, event: Finished, out: list[bytes]) -> None:
-        choice = {"index": 0, "delta": {}, "finish_reason": reason_told(event, called=self._calls > 0)}
+        reason = reason_told(event, called=self._calls > 0, refused=self._refused)
+        choice = {"index": 0, "delta": {}, "finish_reason": reason}
         tier = b"" if event.service_tier is None else b',"service_tier":' + _encode(event.service_tier)
         out.append(b"%b%b]%b}\n\n" % (self._head, _encode(choice), tier))
         if self._answering.wants_usage and event.usage is not None:

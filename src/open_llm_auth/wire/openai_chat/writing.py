@@ -36,7 +36,7 @@ from ..conversation import (
     Turn,
 )
 from ..dialect import Fields
-from ..fitting import NameRule
+from ..fitting import LABEL, NameRule
 from .messages import GOOGLE
 from .reasoning import NAME, write_thinking
 
@@ -51,6 +51,8 @@ LIMITS: Final[Mapping[Feature, Handling]] = {
     "custom_tool_grammar": "adapted",
     "document_url": "refused",
     "image_file_id": "refused",
+    #: carried to OpenAI itself; elsewhere the kind of upstream has the user tell it
+    "mid_conversation_system": "adapted",
     "n": "refused",
     "provider_tool": "dropped",
     "reasoning_budget": "adapted",
@@ -71,8 +73,6 @@ CALL_IDS: Final = NameRule(re.compile(r"[^\x21-\x7e]"), 40)
 RESULT_MARK: Final = "Attached to the result of the tool call "
 
 _SCHEMA_NAMES: Final = NameRule(re.compile(r"[^A-Za-z0-9_-]"), 64)
-#: OpenAI takes 64 characters in `user` and `prompt_cache_key`.
-_LABELS: Final = NameRule(re.compile(r"[^\x20-\x7e]"), 64)
 _NO_PARAMETERS: Final = {"type": "object", "properties": {}}
 _TEXT_TYPES: Final = ("application/json", "application/xml")
 _SUFFIXES: Final = {"application/pdf": "pdf"}
@@ -118,9 +118,9 @@ def _settings(call: Conversation) -> Iterable[tuple[str, Any]]:
         ("reasoning_effort", None if call.reasoning is None else _effort(call.reasoning)),
         ("verbosity", call.verbosity),
         ("service_tier", _TIERS.get(call.service_tier, call.service_tier) if call.service_tier else None),
-        ("user", _LABELS.fit(call.user) if call.user else None),
+        ("user", LABEL.fit(call.user) if call.user else None),
         ("metadata", dict(call.metadata) or None),
-        ("prompt_cache_key", _LABELS.fit(call.prompt_cache_key) if call.prompt_cache_key else None),
+        ("prompt_cache_key", LABEL.fit(call.prompt_cache_key) if call.prompt_cache_key else None),
         ("store", True if call.store else None),
     )
 

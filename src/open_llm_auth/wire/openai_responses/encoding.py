@@ -41,7 +41,7 @@ _INCOMPLETE: Final[Mapping[StopReason, str]] = {"length": "max_output_tokens", "
 class StreamEncoder:
     """Events to the bytes of a stream (dialect.StreamEncoder). `response` is what it has come to."""
 
-    __slots__ = ("_answering", "_begun", "_events", "_item", "_names", "_output", "_refused", "response")
+    __slots__ = ("_answering", "_begun", "_events", "_held", "_item", "_names", "_output", "_refused", "response")
 
     def __init__(self, answering: Answering) -> None:
         self._answering = answering
@@ -51,6 +51,8 @@ class StreamEncoder:
         self._item: OutputItem | None = None
         self._begun = False
         self._refused = False
+        #: proofs without words behind what was said; they are told where a call follows
+        self._held: list[ThinkingSigned] = []
         self.response = response_head(answering, "")
 
     def feed(self, events: Iterable[Event]) -> bytes:
@@ -99,9 +101,13 @@ class StreamEncoder:
     def _reasoning(self) -> tuple[bytes, ReasoningItem]:
         if isinstance(self._item, ReasoningItem):
             return b"", self._item
-        ending = self._close()
+        ending = self._close() + self._held_back()
         item = self._item = ReasoningItem(self._events, self._id("rs"), len(self._output))
         return ending + item.open(), item
+
+    def _held_back(self) -> bytes:
+        held, self._held = self._held, []
+        return b"".join(self._prove(event) for event in held)
 
     def _wire_name(self, flat: str) -> WireName:
         if self._names is None:
@@ -141,12 +147,25 @@ class StreamEncoder:
         return opening + item.think(event.text)
 
     def _signed(self, event: ThinkingSigned) -> bytes:
+        """Ends reasoning. A proof alone makes an item of its own, but not behind what is said, unless a call follows:
+        Gemini signs its text too, and clients take the last item for the message."""
+        foreign = event.signature.origin != NAME and not event.redacted
+        if foreign and self._has_said() and not isinstance(self._item, ReasoningItem):
+            self._held.append(event)
+            return b""
+        return self._prove(event)
+
+    def _has_said(self) -> bool:
+        """Whether there is anything beside reasoning."""
+        return self._item is not None or any(item.get("type") != "reasoning" for item in self._output)
+
+    def _prove(self, event: ThinkingSigned) -> bytes:
         opening, item = self._reasoning()
         item.sign(event.signature, redacted=event.redacted)
         return opening + self._close()
 
     def _call(self, event: ToolCallStarted) -> bytes:
-        ending = self._close()
+        ending = self._close() + self._held_back()
         wire = self._wire_name(event.name)
         call_id = seal_call_id(event.id, event.signature)
         index = len(self._output)
@@ -168,7 +187,7 @@ class StreamEncoder:
     def _opaque(self, event: Opaque) -> bytes:
         if event.dialect != NAME or not isinstance(event.value, dict):
             return b""
-        ending = self._close()
+        ending = self._close() + self._held_back()
         told = whole_item(self._events, len(self._output), event.value)
         self._output.append(event.value)
         return ending + told

@@ -6,9 +6,11 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from ...errors import InvalidRequest
+from ..caching import is_automatic
 from ..conversation import Conversation, OutputFormat, Reasoning, Text, ToolChoice
 from ..dialect import Fields, Request
 from ..envelope import Envelope, first_byte, is_null, read_envelope, read_flag, read_model, type_of
+from ..fitting import LABEL
 from .fields import (
     as_list,
     as_object,
@@ -140,6 +142,7 @@ def read_conversation(envelope: Envelope) -> Conversation:
         user=_read_user(envelope),
         metadata=opt_object(decode_field(envelope, "metadata"), "metadata"),
         prompt_cache_key=opt_text(decode_field(envelope, "prompt_cache_key"), "prompt_cache_key"),
+        caches=is_automatic(envelope),
         store=opt_flag(decode_field(envelope, "store"), "store"),
         stream=read_flag(envelope, "stream"),
         extras=(*extras, *_unknown_in(envelope, include)),
@@ -281,9 +284,9 @@ def _write_settings(conversation: Conversation, fields: Fields) -> None:
         "temperature": conversation.temperature,
         "top_p": conversation.top_p,
         "service_tier": None if tier is None else _TIERS.get(tier, tier),
-        "user": conversation.user,
+        "user": LABEL.fit(conversation.user) if conversation.user else None,
         "metadata": conversation.metadata or None,
-        "prompt_cache_key": conversation.prompt_cache_key,
+        "prompt_cache_key": LABEL.fit(conversation.prompt_cache_key) if conversation.prompt_cache_key else None,
     }
     fields.update({name: value for name, value in settings.items() if value is not None})
 
