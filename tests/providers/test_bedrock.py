@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+import msgspec
 import pytest
 
 from open_llm_auth.errors import InvalidRequest, NotConfigured, SecretUnavailable, UpstreamCredentialRejected
@@ -22,7 +23,7 @@ CALL = Sending("chat", "eu.anthropic.claude-opus-4-6-v1:0", True, b"{}")
 
 
 def sent(credential: Credential = CHAIN, provider: Provider = PROVIDER, **fields: Any) -> Outbound:
-    return prepare(provider, credential, replace(CALL, **fields))
+    return prepare(provider, credential, msgspec.structs.replace(CALL, **fields))
 
 
 def test_the_kind_is_one_of_those_the_release_carries() -> None:

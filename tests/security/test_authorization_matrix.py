@@ -10,7 +10,9 @@ from dataclasses import dataclass
 
 import pytest
 
-from open_llm_auth.server.routes import ROUTES, Route
+from open_llm_auth.server.routes import ROUTES, Route, surface_of
+
+from .conftest import RawAnswer
 
 READ, WRITE, BARE, ADMIN = "matrix-read", "matrix-write", "matrix-bare", "matrix-admin"
 DISABLED, EXPIRED, FRESH, LEGACY = "matrix-disabled", "matrix-expired", "matrix-fresh", "matrix-legacy"
@@ -97,19 +99,53 @@ KNOCKS = (
 
 CHAT = {"model": "fake/fake-model", "messages": [{"role": "user", "content": "hello"}]}
 
-#: A request that succeeds for each row with parameters or a body.
-SAMPLES = {
-    "/static/{path}": ("/static/page.css", None),
-    "/v1/models/{model}": ("/v1/models/fake/fake-model", None),
-    "/v1/chat/completions": ("/v1/chat/completions", CHAT),
-    "/v1/embeddings": ("/v1/embeddings", {"model": "fake/fake-embedding", "input": "hello"}),
+MESSAGES = {**CHAT, "max_tokens": 64}
+CONTENTS = {"contents": [{"role": "user", "parts": [{"text": "hello"}]}]}
+
+#: The body of a request that succeeds, for each row that takes one.
+BODIES = {
+    "/v1/chat/completions": CHAT,
+    "/v1/embeddings": {"model": "fake/fake-embedding", "input": "hello"},
+    "/v1/responses": {"model": "fake/fake-model", "input": "hello"},
+    "/v1/messages": MESSAGES,
+    "/v1/messages/count_tokens": CHAT,
+    **{
+        f"/{version}/models/{{model}}:{verb}": CONTENTS
+        for version in ("v1", "v1beta")
+        for verb in ("generateContent", "streamGenerateContent", "countTokens")
+    },
+    "/v1/universal": {"model": "fake/fake-model", "input": CHAT["messages"]},
 }
+PARAMETERS = {"{path}": "page.css", "{model}": "fake/fake-model"}
+#: Rows that are there to say no, in words that a client waits for.
+REFUSALS = {("GET", "/v1/responses"): 405}
 
 
 def sample(route: Route) -> tuple[str, bytes]:
-    path, body = SAMPLES.get(route.path, (route.path, None))
+    path = route.path
+    for name, value in PARAMETERS.items():
+        path = path.replace(name, value)
     assert "{" not in path, f"{route.path} needs a sample here"
-    return path, b"" if body is None else json.dumps(body).encode()
+    assert route.method != "POST" or route.path in BODIES, f"{route.path} needs a sample here"
+    return path, json.dumps(BODIES[route.path]).encode() if route.method == "POST" else b""
+
+
+def check_refusal(answer: RawAnswer, route: Route, status: int, code: str) -> None:
+    """In the shape of the row's surface; Anthropic's and Google's clients know errors by words of their own."""
+    error = answer.json()["error"]
+    match surface_of(route.path):
+        case "anthropic":
+            words = {401: "authentication_error", 403: "permission_error"}
+            assert (answer.json()["type"], error["type"]) == ("error", words[status])
+        case "gemini":
+            words = {401: "UNAUTHENTICATED", 403: "PERMISSION_DENIED"}
+            assert (error["code"], error["status"]) == (status, words[status])
+        case _:
+            assert error["code"] == code
+            if status == 403:
+                assert error["details"]["required"] == route.scope
+    if status == 403:
+        assert repr(route.scope) in error["message"]
 
 
 @pytest.fixture(scope="module")
@@ -126,35 +162,43 @@ def test_every_route_answers_as_its_row_says(matrix, knock):
         where = f"{route.method} {route.path}: {answer.text()}"
         assert "access-control-allow-origin" not in answer.headers, where
         if route.scope is None or (knock.scopes is not None and route.scope in knock.scopes):
-            assert answer.status == 200, where
+            assert answer.status == REFUSALS.get((route.method, route.path), 200), where
         elif knock.scopes is NOBODY:
             assert answer.status == 401, where
             assert answer.headers["www-authenticate"] == "Bearer", where
-            assert answer.code == "authentication_required", where
+            check_refusal(answer, route, 401, "authentication_required")
         else:
             assert answer.status == 403, where
-            assert answer.code == "insufficient_scope", where
-            assert answer.json()["error"]["details"]["required"] == route.scope, where
             assert "www-authenticate" not in answer.headers, where
+            check_refusal(answer, route, 403, "insufficient_scope")
+
+
+CALLS = [route for route in ROUTES if route.method == "POST"]
 
 
 def test_refused_calls_never_reached_the_provider(matrix):
     matrix.provider.reset()
-    for knock in KNOCKS:
-        if knock.scopes is None or "write" not in knock.scopes:
-            body = json.dumps(CHAT).encode()
-            matrix.ask("POST", "/v1/chat/completions", *knock.fields, token=None, body=body)
+    for route in CALLS:
+        path, body = sample(route)
+        for knock in KNOCKS:
+            if knock.scopes is None or route.scope not in knock.scopes:
+                matrix.ask("POST", path, *knock.fields, token=None, body=body)
     assert matrix.provider.calls == []
 
 
 def test_the_token_of_a_client_never_goes_to_a_provider(matrix, provider_key):
+    """Least of all the one that is sent in the place where providers of another dialect have theirs."""
     matrix.provider.reset()
-    for fields in ((("Authorization", f"Bearer {WRITE}"),), (("x-api-key", WRITE),), (("x-goog-api-key", WRITE),)):
-        fields += (("Cookie", f"session={WRITE}"), ("OpenAI-Organization", "org-of-the-client"))
-        body = json.dumps(CHAT).encode()
-        assert matrix.ask("POST", "/v1/chat/completions", *fields, token=None, body=body).status == 200
+    for route in CALLS:
+        token = WRITE if route.scope == "write" else READ
+        path, body = sample(route)
+        for fields in ((("Authorization", f"Bearer {token}"),), (("x-api-key", token),), (("x-goog-api-key", token),)):
+            fields += (("Cookie", f"session={token}"), ("OpenAI-Organization", "org-of-the-client"))
+            assert matrix.ask("POST", path, *fields, token=None, body=body).status == 200
+    assert len(matrix.provider.calls) == 3 * sum(route.scope == "write" for route in CALLS)
     for request in matrix.provider.requests:
         assert request.key == provider_key
+        assert READ not in repr(request.headers)
         assert WRITE not in repr(request.headers)
         assert not {"x-api-key", "x-goog-api-key", "cookie"} & set(request.fields)
 

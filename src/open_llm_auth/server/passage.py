@@ -173,6 +173,8 @@ class _Relayed:
             return _streamed(self._provider.read_reply(body), self._client, self._answering())
         stream = self.stream()
         told = stream.feed(self._client.unfold(body))
+        if stream.failure is None:
+            told += stream.end()
         return Told(told, stream.usage, stream.failure)
 
     def gathering(self) -> Following:
