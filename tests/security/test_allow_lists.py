@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+from urllib.parse import quote
 
 import pytest
 
 from open_llm_auth.testing import FakeProvider
+
+from ..ways_in import WAYS
 
 ALPHA, ALPHA_TWO, BETA = "sk-canary-alpha-0001", "sk-canary-alpha-0002", "sk-canary-beta-0001"
 SCOPES = {"scopes": ["read", "write"]}
@@ -94,11 +97,51 @@ LISTS = {
 }
 
 
+def listed_elsewhere(house, name: str) -> list[set[str]]:
+    """The same list as other vendors' clients are given it."""
+    answers = [
+        house.ask("GET", "/v1/models", ("anthropic-version", "2023-06-01"), token=f"allow-{name}").json(),
+        house.ask("GET", "/v1/models", ("x-goog-api-client", "genai"), token=f"allow-{name}").json(),
+        house.ask("GET", "/v1beta/models", token=f"allow-{name}").json(),
+    ]
+    rows = [answer.get("data", answer.get("models")) for answer in answers]
+    return [{(row.get("id") or row["name"]).removeprefix("models/") for row in listing} for listing in rows]
+
+
+def calls_of(reference: str) -> list[tuple[str, dict[str, object]]]:
+    """A call of the model on every surface, plain and streamed."""
+    found = [
+        (way.target(reference, stream=stream), way.body(reference, stream=stream))
+        for way in WAYS.values()
+        for stream in (False, True)
+    ]
+    return [*found, ("/v1/embeddings", {"model": reference, "input": "x"})]
+
+
+def counts_of(reference: str) -> list[tuple[str, dict[str, object]]]:
+    """A question for its tokens, which is answered here for providers of another dialect."""
+    messages = {"model": reference, "messages": [{"role": "user", "content": "x"}]}
+    contents = WAYS["gemini"].body(reference)
+    return [("/v1/messages/count_tokens", messages), (f"/v1beta/models/{reference}:countTokens", contents)]
+
+
+def told_why(answer) -> bool:
+    """Whether the refusal is about what the caller may use; other vendors' clients get a word of their own."""
+    error = answer.json()["error"]
+    return {error.get("code"), error.get("type"), error.get("status")} & {
+        "model_not_allowed",
+        "no_credentials",
+        "permission_error",
+        "PERMISSION_DENIED",
+    } != set()
+
+
 @pytest.mark.parametrize("name", LISTS)
 def test_a_caller_sees_what_it_may_call_and_may_call_what_it_sees(house, name):
-    """The list, a single model, a chat, a stream and an embedding agree, for every model there is."""
+    """The lists, a single model, and a call on every surface agree, for every model there is."""
     house, alpha, beta = house
     assert listed(house, name) == LISTS[name]
+    assert listed_elsewhere(house, name) == [LISTS[name]] * 3
     for reference in sorted(LISTS["owner"]):
         allowed = reference in LISTS[name]
         # What counts is where an attempt goes: beta answers for alpha to whom only beta may answer.
@@ -106,18 +149,12 @@ def test_a_caller_sees_what_it_may_call_and_may_call_what_it_sees(house, name):
         one = house.ask("GET", f"/v1/models/{reference}", token=f"allow-{name}")
         assert one.status == (200 if allowed else 403), one.text()
         calls = len(alpha.calls) + len(beta.calls)
-        body = json.dumps({"model": reference, "input": "x"}).encode()
-        answers = [
-            house.chat(reference, token=f"allow-{name}"),
-            house.chat(reference, token=f"allow-{name}", stream=True),
-            house.ask("POST", "/v1/embeddings", token=f"allow-{name}", body=body),
-        ]
-        for answer in answers:
-            assert answer.status == (200 if served else 403), (name, reference, answer.text())
-            if not served:
-                assert answer.code in ("model_not_allowed", "no_credentials"), answer.text()
-                assert ALPHA not in answer.text()
-        assert len(alpha.calls) + len(beta.calls) == calls + (3 if served else 0)
+        for path, body in (*calls_of(reference), *counts_of(reference)):
+            answer = house.ask("POST", path, token=f"allow-{name}", body=json.dumps(body).encode())
+            assert answer.status == (200 if served else 403), (name, path, answer.text())
+            assert served or told_why(answer), answer.text()
+            assert ALPHA not in answer.text()
+        assert len(alpha.calls) + len(beta.calls) == calls + (len(calls_of(reference)) if served else 0)
 
 
 @pytest.mark.parametrize(
@@ -127,8 +164,10 @@ def test_a_caller_sees_what_it_may_call_and_may_call_what_it_sees(house, name):
 )  # fmt: skip
 def test_no_spelling_of_a_model_goes_round_the_list(house, spelling):
     house, alpha, beta = house
-    answer = house.chat(spelling, token="allow-alpha-small")
-    assert answer.status in (403, 404), answer.text()
+    for path, body in (*calls_of(spelling), *counts_of(spelling)):
+        target = quote(path, safe="/:?=")
+        answer = house.ask("POST", target, token="allow-alpha-small", body=json.dumps(body).encode())
+        assert answer.status in (403, 404), (path, answer.text())
     assert alpha.calls == beta.calls == []
 
 
@@ -189,6 +228,20 @@ def test_a_profile_with_an_owner_serves_nobody_else_not_even_an_admin(house):
 def test_what_is_refused_does_not_tell_the_names_of_credentials(house):
     house, _, _ = house
     for name in ("nothing", "no-provider", "no-profile", "small"):
-        text = house.chat("alpha/large", token=f"allow-{name}").text()
-        assert "alpha:one" not in text
-        assert "alpha:two" not in text
+        for path, body in (*calls_of("alpha/large"), *counts_of("alpha/large")):
+            text = house.ask("POST", path, token=f"allow-{name}", body=json.dumps(body).encode()).text()
+            assert "alpha:one" not in text
+            assert "alpha:two" not in text
+
+
+def test_a_profile_in_a_body_is_judged_as_one_in_a_header_is(house):
+    """The universal call names its profile in the body."""
+    house, alpha, beta = house
+    body = {"model": "alpha/large", "input": [{"role": "user", "content": "x"}], "authProfile": "alpha:two"}
+    answer = house.ask("POST", "/v1/universal", token="allow-first-key", body=json.dumps(body).encode())
+    assert answer.status in (403, 200), answer.text()
+    assert {call.request.key for call in alpha.calls} <= {ALPHA}
+    body |= {"model": "gamma/small", "authProfile": "gamma:private"}
+    answer = house.ask("POST", "/v1/universal", token="allow-all", body=json.dumps(body).encode())
+    assert (answer.status, answer.code) == (403, "profile_owner_mismatch")
+    assert beta.calls == []

@@ -100,7 +100,7 @@ LOST = [
     ("chat", "gemini", {"user": "u-1"}, "user"),
     ("chat", "ollama", {"prompt_cache_key": "k"}, "prompt_cache_key"),
     ("chat", "bedrock", {"x_new_field": {"a": 1}}, "x_new_field"),
-    ("responses", "anthropic", {"prompt_cache_key": "k"}, "prompt_cache_key"),
+    ("responses", "ollama", {"prompt_cache_key": "k"}, "prompt_cache_key"),
     ("responses", "chat", {"x_new_field": 1}, "x_new_field"),
     ("responses", "ollama", {"text": {"verbosity": "low"}}, "verbosity"),
     ("messages", "chat", {"top_k": 5}, "top_k"),

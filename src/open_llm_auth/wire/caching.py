@@ -8,7 +8,6 @@ not know that field. They know breakpoints on blocks, which Claude Code sets.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Final
 
 import msgspec
@@ -16,35 +15,21 @@ import msgspec
 from .carrying import features_of
 from .conversation import Conversation
 
-__all__ = ["Breakpoints", "breakpoints_for", "is_automatic"]
+__all__ = ["is_automatic", "wants_breakpoints"]
 
 #: OpenAI's word for caching nothing but what is marked
 _MARKED_ALONE: Final = b'"explicit"'
 
 
-@dataclass(frozen=True, slots=True)
-class Breakpoints:
-    """Where they are to be set: behind the tools and the instructions (`prompt`), behind the last message (`messages`).
+def wants_breakpoints(call: Conversation) -> bool:
+    """Whether breakpoints are to be set behind the instructions and behind the last message.
 
-    Whoever writes a cache pays a quarter more for it. Instructions come again with the next caller, messages only where
-    the conversation goes on.
+    Only for a caller who could not have set any, and where the same text will come again: whoever writes a cache pays a
+    quarter more for it, so a question that stands alone gets none.
     """
-
-    prompt: bool = False
-    messages: bool = False
-
-
-def breakpoints_for(call: Conversation) -> Breakpoints:
-    """The breakpoints of a call that sets none itself; none for a caller who could have."""
     if not (call.caches or call.prompt_cache_key is not None) or "cache_control" in features_of(call):
-        return Breakpoints()
-    return Breakpoints(prompt=True, messages=_goes_on(call))
-
-
-def _goes_on(call: Conversation) -> bool:
-    """Whether the same messages will come again, with more behind them."""
-    answered = any(turn.role == "assistant" for turn in call.turns)
-    return call.prompt_cache_key is not None or bool(call.tools) or answered
+        return False
+    return call.prompt_cache_key is not None or bool(call.tools) or any(turn.role == "assistant" for turn in call.turns)
 
 
 def is_automatic(envelope: Mapping[str, msgspec.Raw]) -> bool:

@@ -458,7 +458,7 @@ USES = {
     "n": (using(choices=137), "137"),
     "parallel_tool_calls": (using(parallel_tool_calls=False, tools=(TOOL,)), '"disable_parallel_tool_use":true'),
     "presence_penalty": (using(presence_penalty=0.137), "0.137"),
-    "prompt_cache_key": (using(prompt_cache_key=MARK), MARK),
+    "prompt_cache_key": (using(prompt_cache_key=MARK), '"cache_control"'),
     "provider_tool": (using(tools=(OpaqueTool("openai-responses", MARK, {"type": MARK}),)), MARK),
     "reasoning_budget": (using(reasoning=Reasoning(budget=1337)), "1337"),
     "reasoning_effort": (using(reasoning=Reasoning(effort="high")), '"budget_tokens":12288'),

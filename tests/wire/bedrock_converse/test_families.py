@@ -119,7 +119,7 @@ CASES: dict[Feature, tuple[Conversation, str]] = {
     "n": (asks(choices=17), "17"),
     "parallel_tool_calls": (Conversation((ASK,), tools=(F,), parallel_tool_calls=False), "disable_parallel_tool_use"),
     "presence_penalty": (asks(presence_penalty=0.4375), "0.4375"),
-    "prompt_cache_key": (asks(prompt_cache_key=MARK), MARK),
+    "prompt_cache_key": (asks(prompt_cache_key=MARK), "cachePoint"),
     "provider_tool": (Conversation((ASK,), tools=(OpaqueTool("x", "web", {"type": MARK}),)), MARK),
     "reasoning_budget": (asks(reasoning=Reasoning(budget=4321)), "4321"),
     "reasoning_effort": (asks(reasoning=Reasoning(effort="high")), "high|budget_tokens"),

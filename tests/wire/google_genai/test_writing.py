@@ -263,7 +263,7 @@ def test_turns_alternate_and_those_of_one_role_are_joined():
         HI,
     )
     assert body["contents"] == [
-        {"role": "user", "parts": [{"text": "hi"}, {"text": "be brief"}]},
+        {"role": "user", "parts": [{"text": "hi"}, {"text": "<system>\nbe brief\n</system>"}]},
         {"role": "model", "parts": [{"text": "a"}, {"text": "b"}]},
         {"role": "user", "parts": [{"text": "hi"}]},
     ]

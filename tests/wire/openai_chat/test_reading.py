@@ -76,7 +76,7 @@ def read(**fields):
     ],
 )
 def test_a_field_is_read(fields, attributes):
-    assert read(**fields) == HI.__class__(HI.turns, **attributes)
+    assert read(**fields) == replace(HI, **attributes)
 
 
 def test_null_is_as_good_as_absent():

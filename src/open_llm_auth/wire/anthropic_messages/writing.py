@@ -8,7 +8,7 @@ from typing import Any, Final
 import msgspec
 
 from ...errors import InvalidRequest
-from ..caching import breakpoints_for
+from ..caching import wants_breakpoints
 from ..carrying import Feature, Handling
 from ..conversation import (
     CUSTOM_INPUT,
@@ -120,11 +120,11 @@ def write_request(conversation: Conversation, model: str) -> Fields:
 
 def _set_breakpoints(conversation: Conversation, fields: Fields) -> None:
     """Breakpoints for a caller who has none; the one behind the instructions takes in the tools before them."""
-    wanted = breakpoints_for(conversation)
-    if wanted.prompt and (beginning := fields.get("system") or fields.get("tools")):
+    if not wants_breakpoints(conversation):
+        return
+    if beginning := fields.get("system") or fields.get("tools"):
         _cache_up_to(beginning)
-    if wanted.messages:
-        _cache_up_to(fields["messages"][-1]["content"])
+    _cache_up_to(fields["messages"][-1]["content"])
 
 
 def _cache_up_to(blocks: list[dict[str, Any]]) -> None:

@@ -15,7 +15,7 @@ import msgspec
 
 from ...errors import InvalidRequest
 from ..anthropic_messages.schemas import decoded, strict_schema
-from ..caching import breakpoints_for
+from ..caching import wants_breakpoints
 from ..conversation import CUSTOM_INPUT, CacheControl, Conversation, Tool, ToolCall, ToolChoice, ToolResult, Turn
 from ..dialect import Fields
 from ..instructions import user_parts
@@ -85,18 +85,17 @@ def write_request(conversation: Conversation, model: str) -> Fields:
     }
     if family.claude is not None and conversation.stop:
         fields["additionalModelResponseFieldPaths"] = ["/stop_sequence"]
-    if family.caches_unasked:
-        _set_cache_points(conversation, fields)
+    if family.caches_unasked and wants_breakpoints(conversation):
+        _set_cache_points(fields)
     return {name: value for name, value in fields.items() if value}
 
 
-def _set_cache_points(conversation: Conversation, fields: Fields) -> None:
+def _set_cache_points(fields: Fields) -> None:
     """Cache points for a caller who has none; the one behind the instructions takes in the tools before them."""
-    wanted, point = breakpoints_for(conversation), cache_point(CacheControl())
-    if wanted.prompt and fields["system"]:
+    point = cache_point(CacheControl())
+    if fields["system"]:
         fields["system"] = [*fields["system"], *point]
-    if wanted.messages:
-        fields["messages"][-1]["content"] += point
+    fields["messages"][-1]["content"] += point
 
 
 # ---------------------------------------------------------------------------------------------- messages
