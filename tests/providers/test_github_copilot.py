@@ -164,6 +164,24 @@ def test_who_asked_is_told_by_the_last_message(body, initiator):
     assert dict(outbound.headers)[b"x-initiator"] == initiator
 
 
+TOLD = "<system>\nbe brief\n</system>"
+RESULT = {"role": "tool", "tool_call_id": "a", "content": "x"}
+
+
+@pytest.mark.parametrize(
+    ("content", "initiator"),
+    [
+        (TOLD, b"agent"),
+        ([{"type": "text", "text": TOLD}], b"agent"),
+        (f"and now?\n\n{TOLD}", b"user"),
+        (f"{TOLD}\n\nand now?", b"user"),
+        ([{"type": "text", "text": "and now?"}, {"type": "text", "text": TOLD}], b"user"),
+    ],
+)
+def test_an_instruction_that_the_user_tells_was_not_asked_by_a_person(content, initiator):
+    assert headers_of(messages=[ASK, RESULT, {"role": "user", "content": content}])[b"x-initiator"] == initiator
+
+
 def told(*turns):
     return headers_of(**openai_chat.write_request(Conversation(turns), "gpt-4o"))
 

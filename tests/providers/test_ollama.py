@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import httpx
 import pytest
 
 from open_llm_auth.errors import InvalidRequest, NotConfigured, UpstreamCredentialRejected
-from open_llm_auth.providers.ollama import OLLAMA, prepare, prepare_models
-from open_llm_auth.providers.spec import Sending
-from open_llm_auth.values import Credential, Endpoint, Provider, Secret, Timeouts
+from open_llm_auth.providers.ollama import OLLAMA, adjust, prepare, prepare_models
+from open_llm_auth.providers.spec import Adjusting, Sending
+from open_llm_auth.testing import FakeOllama
+from open_llm_auth.values import Credential, Endpoint, Model, Provider, Secret, Timeouts
 
 PROVIDER = Provider("ollama", "ollama", "api-key", endpoint=Endpoint("http", "127.0.0.1", 11434, "/v1"))
 KEYED = Credential("ollama:default", "ollama", "profile", "api_key", Secret("key"))
@@ -77,3 +79,53 @@ def test_its_errors_are_read():
     assert (fault.kind, fault.error.message) == ("auth", "unauthorized")
     missing = OLLAMA.read_error("ollama", 404, (), b'{"error":"model \'m\' not found"}', str)
     assert (missing.kind, missing.error.status) == ("rejected", 404)
+
+
+# ---------------------------------------------------------------------------------------------- how much it thinks
+
+#: A model, and what becomes of `think` "high", true and false; None where it is left out.
+THINKING = [
+    ("gpt-oss:20b", "high", True, "low"),
+    ("hf.co/unsloth/gpt-oss-120b-GGUF:Q4_K_M", "high", True, "low"),
+    ("qwen3.8:27b", "high", True, False),
+    ("qwen3:8b", True, True, False),
+    ("Qwen3-VL:8b-thinking", True, True, False),
+    ("deepseek-r1", True, True, False),
+    ("deepseek-v3.1:671b-cloud", True, True, False),
+    ("lfm2.5-thinking:1.2b", True, True, False),
+    ("qwen3:4b-instruct-2507-q4_K_M", None, None, False),
+    ("qwen3-coder:30b", None, None, False),
+    ("qwen2.5:14b", None, None, False),
+    ("llama3.3", None, None, False),
+    ("listed", True, True, False),
+    ("plain", None, None, False),
+]
+LISTING = replace(PROVIDER, models={"listed": Model("listed", reasoning=True), "plain": Model("plain")})
+
+
+def adjusted(fields, model):
+    return adjust(fields, Adjusting(LISTING, model, stream=False, translated=True))
+
+
+@pytest.mark.parametrize(("model", "high", "yes", "no"), THINKING)
+def test_a_model_is_told_to_think_as_it_can_be(model, high, yes, no):
+    sent = [adjusted({"think": think, "model": model}, model).get("think") for think in ("high", True, False)]
+    assert sent == [high, yes, no]
+
+
+def test_a_call_that_says_nothing_of_thinking_is_left_as_it_is():
+    fields = {"model": "qwen3"}
+    assert adjusted(fields, "qwen3") is fields
+
+
+@pytest.mark.parametrize("think", ["low", "high", True, False])
+@pytest.mark.parametrize("model", [model for model, *_ in THINKING])
+def test_no_server_refuses_what_a_model_is_told(model, think):
+    """An old server: levels for gpt-oss alone, and thinking for none that can't."""
+    names = [name for name, *_ in THINKING]
+    thoughtless = [name for name, high, *_ in THINKING if high is None]
+    levelless = [name for name in names if "gpt-oss" not in name and name != "qwen3.8:27b"]
+    body = {"model": model, "messages": [{"role": "user", "content": "hi"}], "stream": False}
+    with FakeOllama(thoughtless=thoughtless, levelless=levelless) as server:
+        answer = httpx.post(f"{server.base_url}/api/chat", json=adjusted({**body, "think": think}, model))
+    assert answer.status_code == 200, answer.text

@@ -13,7 +13,16 @@ from open_llm_auth.providers.openai import OPENAI, adjust, prepare, prepare_mode
 from open_llm_auth.providers.spec import Adjusting, Sending
 from open_llm_auth.values import Credential, Endpoint, Model, Provider, Secret, Timeouts
 from open_llm_auth.wire import openai_chat
-from open_llm_auth.wire.conversation import Conversation, Reasoning, Text, Thinking, ToolCall, Turn
+from open_llm_auth.wire.conversation import (
+    Conversation,
+    Image,
+    Reasoning,
+    Text,
+    Thinking,
+    ToolCall,
+    ToolResult,
+    Turn,
+)
 from open_llm_auth.wire.events import Signature
 
 SECRET = "sk-canary-0123456789abcdef"
@@ -261,6 +270,51 @@ def test_elsewhere_an_effort_is_asked_of_models_known_to_reason(model, asked, se
 
 def test_a_router_is_told_any_effort_for_any_model():
     assert adjusted(with_effort("none"), replace(PROVIDER, id="openrouter"), "any")["reasoning_effort"] == "none"
+
+
+USER, SYSTEM = Turn("user", (Text("hi"),)), Turn("system", (Text("be brief"),))
+SHOWN = Turn("user", (Text("look"), Image("image/png", "AA==")))
+ANSWER = Turn("assistant", (Text("ho"),))
+TOLD = "<system>\nbe brief\n</system>"
+CALLED = (Turn("assistant", (ToolCall("a", "f"),)), Turn("user", (ToolResult("a", "f", (Text("done"),)),)))
+
+
+def messages(*turns, provider=PROVIDER):
+    fields = openai_chat.write_request(Conversation(turns, (Text("You are X."),)), "m")
+    return [(message["role"], message["content"]) for message in adjusted(fields, provider)["messages"]]
+
+
+FIRST = ("system", "You are X.")
+
+
+@pytest.mark.parametrize(
+    ("turns", "sent"),
+    [
+        ((USER, SYSTEM), [("user", f"hi\n\n{TOLD}")]),
+        ((USER, SYSTEM, SYSTEM), [("user", f"hi\n\n{TOLD}\n\n{TOLD}")]),
+        ((USER, SYSTEM, USER), [("user", f"hi\n\n{TOLD}\n\nhi")]),
+        ((USER, ANSWER, SYSTEM), [("user", "hi"), ("assistant", "ho"), ("user", TOLD)]),
+        ((USER, ANSWER, SYSTEM, USER), [("user", "hi"), ("assistant", "ho"), ("user", f"{TOLD}\n\nhi")]),
+        ((USER, *CALLED, SYSTEM), [("user", "hi"), ("assistant", None), ("tool", "done"), ("user", TOLD)]),
+        ((USER, Turn("system", (Text(" "),))), [("user", "hi")]),
+        ((USER, USER), [("user", "hi"), ("user", "hi")]),
+    ],
+    ids=range(8),
+)
+def test_an_instruction_amid_the_messages_is_told_by_the_user(turns, sent):
+    """Claude Code ends its messages with one, and templates refuse a system message that is not the first."""
+    assert messages(*turns) == [FIRST, *sent]
+
+
+@pytest.mark.parametrize(("turns", "at"), [((SHOWN, SYSTEM), -1), ((USER, ANSWER, SYSTEM, SHOWN), 0)])
+def test_an_instruction_beside_an_image_is_a_part_of_that_message(turns, at):
+    (role, content) = messages(*turns)[-1]
+    assert (role, [part["type"] for part in content].count("image_url")) == ("user", 1)
+    assert content[at] == {"type": "text", "text": TOLD}
+
+
+def test_openai_takes_an_instruction_wherever_it_stands():
+    assert messages(USER, SYSTEM, provider=OWN)[1:] == [("user", "hi"), ("system", "be brief")]
 
 
 THOUGHT = Conversation(

@@ -230,6 +230,11 @@ def test_what_the_api_refuses_is_refused_with_its_words(provider, fields, senten
     assert sentence in answer.json()["error"]["message"]
 
 
+def test_what_codex_says_of_itself_is_taken(provider):
+    body = {"model": "m", "input": "hello", "client_metadata": {"x-codex-installation-id": "a"}}
+    assert post(provider, body).status_code == 200
+
+
 def test_reasoning_must_be_sealed_and_followed(provider):
     bare = post(provider, {"model": "m", "input": [THOUGHT, call(), output()]})
     assert (bare.status_code, "Items are not persisted" in bare.text) == (404, True)

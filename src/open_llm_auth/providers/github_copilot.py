@@ -19,6 +19,7 @@ from ..values import Credential, Endpoint, Headers, Operation, Outbound, Provide
 from ..wire import openai_chat
 from ..wire.dialect import DialectName, Fields
 from ..wire.envelope import first_byte
+from ..wire.instructions import is_instruction
 from . import openai
 from .faults import read_error
 from .outbound import JSON_IN, STREAM_IN, bearer, endpoint_of, headers_of, listing
@@ -139,7 +140,7 @@ def _about_body(body: bytes) -> Headers:
 
 
 def _is_asked_by_person(body: bytes) -> bool:
-    """Whether the last message is a user's own: not a tool's result, and not what one left for the user's message."""
+    """Whether the last message is a user's own: not a tool's result, and nothing that the user only tells."""
     try:
         fields = _BODY.decode(body)
         given = fields.get("messages") or fields.get("input") or _NOTHING
@@ -149,16 +150,18 @@ def _is_asked_by_person(body: bytes) -> bool:
         last = _ANY.decode(items[-1]) if items else None
     except _NOT_JSON:
         return True
-    return isinstance(last, dict) and last.get("role") == "user" and not _is_left_by_tool(last.get("content"))
+    return isinstance(last, dict) and last.get("role") == "user" and not _is_no_persons(last.get("content"))
 
 
-def _is_left_by_tool(content: Any) -> bool:
-    texts = [
-        part.get("text")
-        for part in (content if isinstance(content, list) else ())
-        if isinstance(part, dict) and part.get("type") == "text"
-    ]
-    return bool(texts) and all(isinstance(text, str) and text.startswith(openai_chat.RESULT_MARK) for text in texts)
+def _is_no_persons(content: Any) -> bool:
+    parts = content if isinstance(content, list) else [{"type": "text", "text": content}]
+    texts = [part.get("text") for part in parts if isinstance(part, dict) and part.get("type") == "text"]
+    return bool(texts) and all(isinstance(text, str) and _is_told(text) for text in texts)
+
+
+def _is_told(text: str) -> bool:
+    """Whether the user only tells what a tool left, or an instruction."""
+    return text.startswith(openai_chat.RESULT_MARK) or is_instruction(text)
 
 
 GITHUB_COPILOT: Final = UpstreamKind(

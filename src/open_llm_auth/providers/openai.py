@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from ..errors import InvalidRequest
 from ..values import Credential, Headers, Operation, Outbound, Provider
 from ..wire import openai_chat
 from ..wire.dialect import Fields
+from ..wire.instructions import told_by_user
 from .faults import read_error
 from .outbound import JSON_IN, STREAM_IN, bearer, endpoint_of, headers_of, listing
 from .spec import Adjusting, Sending, UpstreamKind
@@ -105,7 +106,7 @@ def _fitted(fields: Fields, adjusting: Adjusting) -> Fields:
         fields["max_tokens"] = listed.max_tokens
     if _is_openai(provider):
         return _for_openai(fields, adjusting.model)
-    fields = _without(fields, _OPENAI_ONLY)
+    fields = {**_without(fields, _OPENAI_ONLY), "messages": _led_by_one_instruction(fields["messages"])}
     effort = fields.get("reasoning_effort")
     if effort is None or provider.id in _KNOWS_EFFORTS:
         return fields
@@ -131,6 +132,35 @@ def _for_openai(fields: Fields, model: str) -> Fields:
         words = next((words for pattern, words in _EFFORTS if pattern.match(model)), {})
         fields = {**fields, "reasoning_effort": words.get(effort, effort)}
     return fields if fields.get("reasoning_effort") == "none" else _without(fields, _SAMPLING)
+
+
+def _led_by_one_instruction(messages: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Instructions amid the messages are told by the user, in the message beside them where that is the user's too:
+    templates of Qwen, Mistral and Gemma take a system message only at the beginning, and want the roles to alternate.
+    """
+    led: list[dict[str, Any]] = []
+    joins = False
+    for number, message in enumerate(messages):
+        amid = number > 0 and message["role"] == "system"
+        if amid and not message["content"].strip():
+            continue
+        told = {"role": "user", "content": told_by_user(message["content"])} if amid else message
+        if (amid or joins) and told["role"] == "user" and led and led[-1]["role"] == "user":
+            led[-1] = {**led[-1], "content": _joined(led[-1]["content"], told["content"])}
+        else:
+            led.append(told)
+        joins = amid
+    return led
+
+
+def _joined(before: Any, after: Any) -> Any:
+    if isinstance(before, str) and isinstance(after, str):
+        return f"{before}\n\n{after}"
+    return [*_parts(before), *_parts(after)]
+
+
+def _parts(content: Any) -> list[Any]:
+    return [{"type": "text", "text": content}] if isinstance(content, str) else content
 
 
 def _without(fields: Fields, names: frozenset[str]) -> Fields:

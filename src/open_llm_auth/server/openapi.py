@@ -84,7 +84,7 @@ _SCHEMAS: Final[Mapping[str, Schema]] = {
         ("messages", "max_tokens"),
         model=_MODEL,
         messages=_MESSAGES,
-        max_tokens={"type": "integer", "minimum": 1, "examples": [100]},
+        max_tokens={"type": "integer", "minimum": 0, "examples": [100]},
         stream={"type": ["boolean", "null"]},
     ),
     "Message": _object(

@@ -118,6 +118,8 @@ def _fits(route: Route, path: str) -> bool:
 
 
 def _takes(prefix: str, suffix: str, path: str) -> bool:
+    if not suffix and path.endswith(_GEMINI_ENDS):
+        return False  # what ends so is a call, and no name of a model
     return len(path) > len(prefix) + len(suffix) and path.startswith(prefix) and path.endswith(suffix)
 
 

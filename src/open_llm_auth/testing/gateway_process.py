@@ -106,7 +106,8 @@ class GatewayProcess:
 
     def rows(self) -> list[dict[str, Any]]:
         """The request lines of its log, decoded; other lines are left out."""
-        lines = (line for line in self.log().splitlines() if line.startswith("{"))
+        # Only LF ends a line, and the last one may still be on its way.
+        lines = (line for line in self.log().split("\n")[:-1] if line.startswith("{"))
         return [row for row in map(json.loads, lines) if "path" in row]
 
     def wait_for_row(self, condition: Callable[[Mapping[str, Any]], bool], seconds: float = 5.0) -> dict[str, Any]:

@@ -21,11 +21,13 @@ def _names(text: str) -> frozenset[str]:
     return frozenset(text.split())
 
 
+#: `client_metadata` stands in no reference; Codex sends it, and it is taken.
 _FIELDS: Final = _names(
-    "access_programs background background_options context_management conversation image include input instructions "
-    "max_output_tokens max_tool_calls metadata model moderation parallel_tool_calls previous_response_id prompt "
-    "prompt_cache_key prompt_cache_options prompt_cache_retention reasoning safety_identifier service_tier store "
-    "stream stream_options temperature text tool_choice tools top_logprobs top_p truncation user"
+    "access_programs background background_options client_metadata context_management conversation image include "
+    "input instructions max_output_tokens max_tool_calls metadata model moderation parallel_tool_calls "
+    "previous_response_id prompt prompt_cache_key prompt_cache_options prompt_cache_retention reasoning "
+    "safety_identifier service_tier store stream stream_options temperature text tool_choice tools top_logprobs top_p "
+    "truncation user"
 )
 _ITEMS: Final[Mapping[str, frozenset[str]]] = {
     "message": _names("type id role content status phase"),

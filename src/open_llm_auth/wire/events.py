@@ -2,10 +2,11 @@
 
 Order is part of the meaning. An answer is `Started`, then blocks, then `Finished` or `Failed`, which come last and
 once. A block is a run of events of one kind: text (`TextDelta`, `Citation`, `Logprobs`), refusal (`RefusalDelta`),
-thinking (`ThinkingDelta`, then at most one `ThinkingSigned`) or one tool call (`ToolCallStarted`, then `ToolCallDelta`). A block
-ends where an event of another kind comes, where a `ToolCallStarted` comes, or at a `BlockEnded`, which parts two blocks
-of the same kind. Blocks never interleave: a decoder of a dialect that lets them (OpenAI chat's tool calls) puts them in
-order (`sequence.py`). A plain answer is the same list of events, each block said in one delta.
+thinking (`ThinkingDelta`, then at most one `ThinkingSigned`) or one tool call (`ToolCallStarted`, then
+`ToolCallDelta`). A block ends where an event of another kind comes, where a `ToolCallStarted` comes, or at a
+`BlockEnded`, which parts two blocks of the same kind. Blocks never interleave: a decoder of a dialect that lets them
+(OpenAI chat's tool calls) puts them in order (`sequence.py`). A plain answer is the same list of events, each block
+said in one delta.
 """
 
 from __future__ import annotations

@@ -111,6 +111,7 @@ def test_an_answer_with_calls_ended_for_them_whatever_the_provider_says():
         b"{}",
         b'{"content":"a"}',
         b'{"content":["a"]}',
+        b'{"content":[{"type":"tool_use","id":"c","input":{}}]}',
         b'{"base_resp":{"status_code":1008}}',
         b"\xff",
         b"[" * 9999,

@@ -157,7 +157,7 @@ def test_the_first_of_interleaving_calls_streams_at_once():
             [begin(0, type="tool_use", id="c0", name="a", input={"x": 1}), piece(0, '{"x":1}'), end(0)],
             [ToolCallStarted("c0", "a"), ToolCallDelta('{"x":1}')],
         ),
-        ([begin(0, type="tool_use", id=None, name=None, input=None), end(0)], [ToolCallStarted("", "")]),
+        ([begin(0, type="tool_use", id=None, name="a", input=None), end(0)], [ToolCallStarted("", "a")]),
         (
             [begin(0, type="text", text="a"), end(0), begin(1, type="text", text=""), text(1, "b"), end(1)],
             [TextDelta("a"), BlockEnded(), TextDelta("b")],
@@ -323,8 +323,9 @@ def test_a_stream_that_is_cut_anywhere_never_looks_whole(cut):
         event("message_delta", delta={"stop_reason": 5}),
         piece(4, '{"a"'),
         begin(0, type="tool_use", id="c", name="n") + end(0) + piece(0, "{}"),
+        begin(0, type="tool_use", id="c", name=None),
     ],
-    ids=range(12),
+    ids=range(13),
 )
 def test_garbage_is_the_providers_fault(garbage, chop):
     with pytest.raises(UpstreamInvalidResponse):

@@ -245,6 +245,7 @@ def test_a_stream_that_stops_early_is_no_answer(stream: bytes) -> None:
         write_message({":event-type": "contentBlockDelta", ":message-type": "event"}, b'{"delta":{"text":"\xff"}}'),
         delta(0, toolUse={"input": "{}"}),
         calls(0, name=""),
+        calls(0) + stops(0) + delta(0, toolUse={"input": "{}"}),
     ],
 )
 def test_nonsense_is_an_invalid_answer(bad: bytes) -> None:

@@ -137,7 +137,17 @@ def test_a_stream_that_stops_early_is_no_answer(stream, chop):
 
 @pytest.mark.parametrize(
     "rubbish",
-    [b"<html>\n", b"{\n", b"[]\n", b"{}\n", b'{"done":"yes"}\n', b'{"message":[]}\n', b"\xff\n", b"[" * 5000 + b"\n"],
+    [
+        b"<html>\n",
+        b"{\n",
+        b"[]\n",
+        b"{}\n",
+        b'{"done":"yes"}\n',
+        b'{"message":[]}\n',
+        b"\xff\n",
+        b'{"message":{"tool_calls":[{"function":{}}]}}\n',
+        b"[" * 5000 + b"\n",
+    ],
     ids=repr,
 )
 def test_rubbish_is_no_answer_and_no_traceback(rubbish, chop):

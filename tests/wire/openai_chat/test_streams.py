@@ -206,6 +206,12 @@ def test_an_event_is_told_as_soon_as_it_is_complete():
     assert decoder.feed(HI[30:] + THERE[:9]) == [TextDelta("Hi")]
 
 
+@pytest.mark.parametrize("word", [[], {}, 7, ["error"]])
+def test_an_end_that_is_no_word_is_an_end_like_another(word):
+    end = b'data: {"choices":[{"index":0,"delta":{},"finish_reason":%b}]}\n\n' % json.dumps(word).encode()
+    assert decoded([HI + end + DONE])[-1] == Finished("stop")
+
+
 def test_an_event_of_five_megabytes_is_taken():
     text = "x" * 5_000_000
     assert decoded([chunk({"content": text}) + STOP])[1] == TextDelta(text)

@@ -170,6 +170,15 @@ def test_nulls_are_as_good_as_nothing():
     assert understood(**dict.fromkeys([*names, *more])) == understood()
 
 
+def test_labels_that_are_too_long_become_short_ones_that_are_the_same_each_time():
+    """Claude Code names its user by a JSON text; OpenAI takes 64 characters."""
+    long = write_request(_with(user='{"device_id":"' + "d" * 200, prompt_cache_key="k" * 65), "m")
+    other = write_request(_with(user='{"device_id":"' + "d" * 201, prompt_cache_key="k" * 64), "m")
+    assert (len(long["user"]), len(long["prompt_cache_key"])) == (64, 64)
+    assert long["user"] != other["user"]
+    assert other["prompt_cache_key"] == "k" * 64
+
+
 def test_what_codex_says_about_itself_and_what_is_transport_is_no_loss():
     call = understood(client_metadata={"a": "b"}, truncation="auto", stream_options={}, prompt_cache_retention="24h")
     assert call.extras == ()

@@ -59,19 +59,27 @@ def _messages(envelope: Envelope) -> Raw:
     Raises:
         InvalidRequest: there is neither.
     """
+    objective = _objective(envelope)
     given = envelope.get("input")
     if given is not None and not is_null(given):
         if first_byte(given) != ord("["):
             raise InvalidRequest(f"'input' must be a list of messages, not {type_of(given)}.", param="input")
         if bytes(given)[1:].strip() != b"]":
             return given
+    if objective is None:
+        raise InvalidRequest("There is neither 'input' nor 'task'. Send a list of messages in 'input'.", param="input")
+    return Raw(msgspec.json.encode([{"role": "user", "content": objective}]))
+
+
+def _objective(envelope: Envelope) -> str | None:
+    """What the task is to do; None where there is none."""
     task = _object(envelope, "task")
     if task is None:
-        raise InvalidRequest("There is neither 'input' nor 'task'. Send a list of messages in 'input'.", param="input")
+        return None
     objective = read_text({"task.objective": task.get("objective", Raw(b"null"))}, "task.objective")
     if not objective:
         raise InvalidRequest("'task.objective' is missing; say what is to be done.", param="task.objective")
-    return Raw(msgspec.json.encode([{"role": "user", "content": objective}]))
+    return objective
 
 
 def _options(raw: Raw | None) -> Envelope:

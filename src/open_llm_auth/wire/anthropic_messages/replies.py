@@ -45,6 +45,7 @@ __all__ = [
     "read_reply",
     "read_usage",
     "signature_text",
+    "started_call",
     "stop_reason",
     "write_citation",
     "write_count",
@@ -309,10 +310,22 @@ def _events_of(block: dict[str, Any]) -> Iterator[Event]:
         case "redacted_thinking":
             yield ThinkingSigned(Signature(NAME, _text(block.get("data"))), redacted=True)
         case "tool_use":
-            yield ToolCallStarted(_text(block.get("id")), _text(block.get("name")))
+            yield started_call(block)
             yield ToolCallDelta(msgspec.json.encode(block.get("input") or {}).decode())
         case _:
             yield Opaque(NAME, block)
+
+
+def started_call(block: dict[str, Any]) -> ToolCallStarted:
+    """The beginning of a `tool_use` block.
+
+    Raises:
+        UpstreamInvalidResponse: it does not say what is called.
+    """
+    name = _text(block.get("name"))
+    if not name:
+        raise UpstreamInvalidResponse("The provider's answer calls a tool without a name.")
+    return ToolCallStarted(_text(block.get("id")), name)
 
 
 # ---------------------------------------------------------------------------------------------- writing

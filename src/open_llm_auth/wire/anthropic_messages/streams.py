@@ -26,7 +26,7 @@ from ..events import (
 from ..sequence import Sequencer
 from .encoding import StreamEncoder
 from .errors import read_error
-from .replies import Counts, counts_of, read_citation, stop_reason
+from .replies import Counts, counts_of, read_citation, started_call, stop_reason
 from .rules import NAME, READ_TIERS
 
 __all__ = ["StreamDecoder", "StreamEncoder"]
@@ -331,7 +331,7 @@ def _opening(block: _Block) -> list[Event]:
         case "redacted_thinking":
             return [ThinkingSigned(Signature(NAME, _text(value, "data")), redacted=True)]
         case "tool_use":
-            return [ToolCallStarted(_text(value, "id"), _text(value, "name"))]
+            return [started_call(value)]
     return []
 
 

@@ -110,6 +110,7 @@ class StreamDecoder:
     answer is finished by whichever of them is last, or by the end of the stream."""
 
     __slots__ = (
+        "_called",
         "_calls",
         "_ignored",
         "_over",
@@ -126,7 +127,9 @@ class StreamDecoder:
         self._splitter = MessageSplitter()
         self._sequence = Sequencer()
         self._proofs: dict[int, _Proof] = {}
+        #: the blocks of calls that are open
         self._calls: set[int] = set()
+        self._called = False
         self._ignored: set[int] = set()
         self._started = False
         self._over = False
@@ -231,12 +234,14 @@ class StreamDecoder:
         if not call.name:
             raise UpstreamInvalidResponse("The provider's stream calls a tool without a name.")
         self._calls.add(index)
+        self._called = True
         out += self._sequence.put(index, ToolCallStarted(call.tool_use_id, call.name))
 
     def _block_stop(self, payload: bytes, out: list[Event]) -> None:
         index = _STOP.decode(payload).content_block_index
         if index in self._ignored:
             return
+        self._calls.discard(index)
         out += self._sealed(index)
         out += self._sequence.put(index, BlockEnded())
         out += self._sequence.close(index)
@@ -267,7 +272,7 @@ class StreamDecoder:
         out += self._sequence.close_all()
         stop = self._stop
         extra = stop.additional_model_response_fields
-        out.append(finished(stop.stop_reason, self._usage, extra, self._tier, called=bool(self._calls)))
+        out.append(finished(stop.stop_reason, self._usage, extra, self._tier, called=self._called))
         self._over = True
 
 

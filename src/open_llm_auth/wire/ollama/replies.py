@@ -125,6 +125,8 @@ class LineReader:
         return events
 
     def _call(self, call: _Call, moment: str) -> list[Event]:
+        if not call.function.name:
+            raise UpstreamInvalidResponse("The provider's answer calls a tool without a name.")
         arguments = _arguments(call.function.arguments)
         started = ToolCallStarted(call.id or self._id_of(call, moment), call.function.name)
         self._calls += 1

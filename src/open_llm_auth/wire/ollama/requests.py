@@ -27,7 +27,7 @@ from ..conversation import (
     Turn,
 )
 from ..dialect import Fields
-from ..instructions import user_parts
+from ..instructions import user_turns
 
 __all__ = ["LIMITS", "write_request"]
 
@@ -130,7 +130,7 @@ def _messages(conversation: Conversation) -> Iterator[Fields]:
     system = "\n\n".join(text.text for text in conversation.system if text.text)
     if system:
         yield {"role": "system", "content": system}
-    for turn in conversation.turns:
+    for turn in user_turns(conversation.turns):
         yield from _turn(turn)
 
 
@@ -138,8 +138,7 @@ def _turn(turn: Turn) -> Iterator[Fields]:
     """One message, and before it one for each result of a tool: a result has a role of its own."""
     results = [part for part in turn.parts if isinstance(part, ToolResult)]
     yield from map(_result, results)
-    role = "assistant" if turn.role == "assistant" else "user"
-    message = _message(role, [part for part in user_parts(turn) if not isinstance(part, ToolResult)])
+    message = _message(turn.role, [part for part in turn.parts if not isinstance(part, ToolResult)])
     if message["content"] or len(message) > 2 or (turn.role == "user" and not results):
         yield message
 

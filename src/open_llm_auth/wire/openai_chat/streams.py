@@ -224,7 +224,7 @@ class StreamDecoder:
         if choice.error is not _NULL and says_something(choice.error):
             error = read_error(b'{"error":%b}' % bytes(choice.error))
             self._fail(error or ErrorBody("The provider ended the answer with an error."), out)
-        elif choice.finish_reason in BROKEN:
+        elif isinstance(choice.finish_reason, str) and choice.finish_reason in BROKEN:
             self._finish(out)
 
     def _finish(self, out: list[Event]) -> None:
