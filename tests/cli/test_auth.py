@@ -57,9 +57,10 @@ def test_a_reference_is_stored_as_it_is(cli):
 
 
 def test_a_provider_of_a_kind_that_is_not_carried_is_stored_with_a_warning(cli):
-    done = cli("auth", "add-api-key", "anthropic", stdin=cli.secret())
+    cli.write({"providers": {"agent": {"baseUrl": "http://127.0.0.1:9/v1"}}})
+    done = cli("auth", "add-api-key", "agent", stdin=cli.secret())
     assert done.code == 0
-    assert "'anthropic-messages'" in done.stderr
+    assert "'agent-bridge'" in done.stderr
 
 
 def test_a_provider_that_the_allow_list_leaves_out_is_stored_with_a_warning(cli):
