@@ -22,6 +22,8 @@ def test_short_texts_are_not_secrets():
         "AIza" + "SyA1234567890abcdefghij",
         "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.c2lnbmF0dXJl",
         "hf_" + "abcdefghijklmnopqrst",
+        "ABSK" + "QmVkcm9ja0FQSUtleS1hYmNk/ZWZn+aGlqa2xt=",
+        "IQoJb3JpZ2luX2VjE" + "A//////////wEaCXVzLWVhc3QtMSJHMEUC",
     ],
 )
 def test_what_looks_like_a_key_goes_without_being_known(secret):

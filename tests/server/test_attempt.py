@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from open_llm_auth.testing import FakeResponses, GatewayProcess
+from open_llm_auth.testing import Behaviour, FakeResponses, GatewayProcess
 from open_llm_auth.wire.events import Finished, TextDelta, ToolCallStarted
 
 from ..ways_in import PIXEL, WAYS, text_in
@@ -216,3 +216,43 @@ def test_a_name_that_a_provider_does_not_take_comes_back_as_it_was_given(family,
     events = WAYS["chat"].read(answer.body, stream=stream)
     assert [event.name for event in events if isinstance(event, ToolCallStarted)] == [name]
     assert not [event for event in events if isinstance(event, TextDelta)]
+
+
+# --- failures within an answer ---------------------------------------------------------------------------------
+
+#: An answer with the good status that says of itself that it is none.
+FAILED = {
+    "chat": {
+        "object": "chat.completion",
+        "model": "m",
+        "choices": [
+            {
+                "index": 0,
+                "message": {"role": "assistant", "content": "It is"},
+                "finish_reason": "error",
+                "error": {"message": "went wrong midway", "code": 502},
+            }
+        ],
+    },
+    "responses": {
+        "id": "resp_1",
+        "object": "response",
+        "status": "failed",
+        "error": {"code": "server_error", "message": "went wrong midway"},
+        "output": [{"type": "message", "role": "assistant", "content": [{"type": "output_text", "text": "It is"}]}],
+    },
+}
+
+
+@pytest.mark.parametrize("stream", [False, True])
+@pytest.mark.parametrize("family", list(FAILED))
+def test_an_answer_that_says_it_failed_is_an_error_on_every_way_in(way, families, family, stream):
+    upstream = families(family)
+    upstream.fake.when(Behaviour(body=json.dumps(FAILED[family]).encode()))
+    answer = way.ask(upstream.gateway, upstream.model, stream=stream)
+    assert b"went wrong midway" in answer.body
+    if answer.status == 200:  # something had been said
+        assert stream
+        assert way.failure in answer.body
+    else:
+        assert answer.status == 502

@@ -10,7 +10,7 @@ from open_llm_auth.server.hiding import Hiding
 from open_llm_auth.values import Credential, Secret
 
 PROFILE, HEADER, VARIABLE, SENT = "profile-secret-1", "header-secret-22", "variable-secret-3", "sent-secret-4444"
-ENVIRONMENT = {"GROQ_API_KEY": VARIABLE}
+ENVIRONMENT = {"GROQ_API_KEY": VARIABLE, "AWS_SESSION_TOKEN": "session-token-55555"}
 SECRETS = EnvironmentSecrets(ENVIRONMENT)
 DATA = {
     "authProfiles": {"openai:default": {"provider": "openai", "type": "api_key", "key": PROFILE}},
@@ -23,8 +23,8 @@ HIDING = Hiding(SECRETS)
 
 def test_whatever_the_snapshot_can_reach_is_hidden_and_the_key_that_was_sent():
     hide = HIDING.scrubber(SNAPSHOT, CREDENTIAL)
-    said = hide(f"{PROFILE} {HEADER} {VARIABLE} {SENT} stays")
-    assert said == "[REDACTED] [REDACTED] [REDACTED] [REDACTED] stays"
+    said = hide(f"{PROFILE} {HEADER} {VARIABLE} {SENT} session-token-55555 stays")
+    assert said == "[REDACTED] [REDACTED] [REDACTED] [REDACTED] [REDACTED] stays"
 
 
 def test_a_header_of_an_error_that_holds_a_secret_is_dropped_and_the_others_stay():

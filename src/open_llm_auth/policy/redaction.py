@@ -13,9 +13,11 @@ REDACTED: Final = "[REDACTED]"
 #: Shorter texts are not keys, and hiding them would blank ordinary words.
 _SHORTEST = 8
 
-#: What keys look like, for those we were never told of: well-known prefixes, bearer values, JSON web tokens.
+#: What keys look like, for those we were never told of: well-known prefixes, bearer values, JSON web tokens, and what
+#: AWS gives for a time (base64, whose first bytes say what it is).
 _SHAPES = re.compile(
     r"\b(?:sk|pk|rk|ola|gsk|xai|hf|ghp|gho|ghu|ghs|github_pat|glpat|AKIA|ASIA|AIza|ya29|eyJ)[-_.A-Za-z0-9]{16,}"
+    r"|\b(?:ABSK|AQoD|FQoD|FQoG|FwoG|IQoJ)[+/=A-Za-z0-9]{32,}"
     r"|(?<=[Bb]earer )[^\s\"',;]{8,}"
 )
 

@@ -17,6 +17,14 @@ __all__ = ["Hiding"]
 
 #: What a rate limit or the time to its reset looks like; most answers say nothing else, and need no closer look.
 _AMOUNT: Final = re.compile(rb"[0-9.dhms]{0,40}")
+#: What AWS's own tools find in the environment: a provider that is signed to is told some of it.
+_AWS_VARIABLES: Final = (
+    "AWS_ACCESS_KEY_ID",
+    "AWS_SECRET_ACCESS_KEY",
+    "AWS_SESSION_TOKEN",
+    "AWS_SECURITY_TOKEN",
+    "AWS_CONTAINER_AUTHORIZATION_TOKEN",
+)
 
 
 class Hiding:
@@ -45,12 +53,14 @@ class Hiding:
         keys = [ref for profile in snapshot.profiles.values() for ref in (profile.secret, profile.refresh)]
         fields: list[SecretRef] = []
         texts = [] if credential.secret is None else [credential.secret.reveal()]
+        variables = list(_AWS_VARIABLES)
         for provider in snapshot.providers.values():
             keys.append(provider.api_key)
             fields += [ref for _, ref in provider.headers]
             fields += [ref for model in provider.models.values() for _, ref in model.headers]
-            found = (self._secrets.environment(name) for name in provider.env_names)
-            texts += [secret.reveal() for secret in found if secret is not None]
+            variables += provider.env_names
+        found = (self._secrets.environment(name) for name in variables)
+        texts += [secret.reveal() for secret in found if secret is not None]
         texts += [text for ref in keys for text in self._text(ref)]
         texts += [word for ref in fields for text in self._text(ref) for word in _words(text)]
         texts += [part for text in self._text(snapshot.egress.proxy) for part in (text, _password(text))]

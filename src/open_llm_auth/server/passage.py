@@ -5,9 +5,10 @@ A passage is made for each attempt, because the next provider may speak another 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from typing import Protocol
+from typing import Final, Protocol
 
 import msgspec
 
@@ -25,6 +26,9 @@ from ..wire.translation import Gathering, StreamTranslation, restore_names, usag
 from .images import ImageFetcher
 
 __all__ = ["Job", "Passage", "Told", "choose_kind", "dialect_of"]
+
+#: Nearly every answer does without; a look at the others costs a full reading.
+_MAY_TELL_OF_ERROR: Final = re.compile(rb'"error"(?!\s*:\s*null\b)')
 
 
 class Told(msgspec.Struct, frozen=True, gc=False):
@@ -166,7 +170,15 @@ class _Relayed:
         return self._client.relay(self._call.request)
 
     def whole(self, body: bytes) -> Told:
-        return Told(body, self._client.read_usage(body))
+        # Some say within an answer that it failed: OpenRouter in a choice, Responses of the whole.
+        failure = self._failure_within(body) if _MAY_TELL_OF_ERROR.search(body) else None
+        return Told(body, self._client.read_usage(body)) if failure is None else Told(b"", None, failure)
+
+    def _failure_within(self, body: bytes) -> ErrorBody | None:
+        try:
+            return _failure_in(self._provider.read_reply(body))
+        except UpstreamInvalidResponse:
+            return None  # what only the client understands is the client's to judge
 
     def unfold(self, body: bytes) -> Told:
         if self._client.unfold is None:

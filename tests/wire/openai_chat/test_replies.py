@@ -89,6 +89,11 @@ def test_an_answer_that_broke_off_failed():
     assert isinstance(last, Failed)
 
 
+def test_an_error_in_a_choice_is_told_in_its_own_words():
+    broken = reply({"content": "x"}, "error", choice={"error": {"message": "boom", "code": 502}})
+    assert read_reply(broken) == [STARTED, TextDelta("x"), Failed(ErrorBody("boom", code="502"))]
+
+
 @pytest.mark.parametrize(
     "body",
     [b"", b"{}", b"[]", b"<html>", b'{"choices": []}', b'{"choices": {}}', b'{"choices": [{"message": 1}]}',

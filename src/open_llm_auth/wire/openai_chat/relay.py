@@ -13,7 +13,7 @@ from ..events import ErrorBody, Usage
 from ..openai_error import read_error, write_stream_error
 from .usage import read_usage, usage_from
 
-__all__ = ["StreamRelay", "is_whole", "says_something", "stream_from_reply"]
+__all__ = ["StreamRelay", "error_within", "is_whole", "says_something", "stream_from_reply"]
 
 Raw = msgspec.Raw
 
@@ -190,8 +190,7 @@ class StreamRelay:
         if not self.committed and _has_content(choice.delta):
             self.committed = True
         if says_something(choice.error) or choice.finish_reason == "error":
-            body = b'{"error":%b}' % bytes(choice.error)
-            self.failure = read_error(body) or ErrorBody("The provider ended the answer with an error.")
+            self.failure = error_within(choice.error)
         if choice.finish_reason:
             self._finished.add(index)
 
@@ -255,6 +254,11 @@ def is_whole(rest: bytes) -> bool:
     except _NOT_JSON:
         return False
     return True
+
+
+def error_within(raw: Raw) -> ErrorBody:
+    """The error that stands in a choice."""
+    return read_error(b'{"error":%b}' % bytes(raw)) or ErrorBody("The provider ended the answer with an error.")
 
 
 def says_something(raw: Raw) -> bool:

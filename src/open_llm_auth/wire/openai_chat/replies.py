@@ -32,7 +32,7 @@ from ..signatures import seal_call_id
 from .answers import ending, read_logprobs, reason_told, tell_citation, tell_logprobs
 from .deltas import Delta, Deltas
 from .reasoning import NAME, tell_signed
-from .relay import says_something
+from .relay import error_within, says_something
 from .usage import usage_from, write_usage
 
 __all__ = ["read_reply", "write_reply"]
@@ -50,6 +50,7 @@ class _Choice(msgspec.Struct):
     logprobs: Any = None
     stop_reason: Any = None
     matched_stop: Any = None
+    error: Raw = _NULL
 
 
 class _Reply(msgspec.Struct):
@@ -91,6 +92,8 @@ def read_reply(body: bytes) -> list[Event]:
     if logprobs is not None:
         deltas.say(logprobs, out)
     deltas.end(out)
+    if says_something(choice.error):
+        return [*out, Failed(error_within(choice.error))]
     stopped = choice.stop_reason or choice.matched_stop
     usage, tier = usage_from(reply.usage), reply.service_tier
     out.append(ending(choice.finish_reason, stopped, usage, tier, called=deltas.called, refused=deltas.refused))

@@ -34,7 +34,7 @@ from ..signatures import seal_call_id
 from .answers import BROKEN, ending, read_logprobs, reason_told, tell_citation, tell_logprobs
 from .deltas import Delta, Deltas
 from .reasoning import NAME, tell_signed
-from .relay import is_whole, says_something
+from .relay import error_within, is_whole, says_something
 from .usage import usage_from, write_usage
 
 __all__ = ["StreamDecoder", "StreamEncoder"]
@@ -222,8 +222,7 @@ class StreamDecoder:
             self._word = choice.finish_reason
             self._matched = choice.stop_reason or choice.matched_stop
         if choice.error is not _NULL and says_something(choice.error):
-            error = read_error(b'{"error":%b}' % bytes(choice.error))
-            self._fail(error or ErrorBody("The provider ended the answer with an error."), out)
+            self._fail(error_within(choice.error), out)
         elif isinstance(choice.finish_reason, str) and choice.finish_reason in BROKEN:
             self._finish(out)
 
