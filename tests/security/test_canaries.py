@@ -20,7 +20,7 @@ from open_llm_auth.testing import BEHAVIOURS, FakeProvider, GatewayProcess, free
 from .canaries import MARK, Canaries, Heard, echoes
 
 #: Behaviours that never end, or that are only long.
-ENDLESS = {"silent", "hangs_mid_body", "endless", "torrent", "huge", "slow"}
+ENDLESS = {"silent", "hangs_mid_body", "endless", "torrent", "huge", "huge_event", "slow"}
 
 
 class Run:

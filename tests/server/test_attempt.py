@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 
 import pytest
 
-from open_llm_auth.testing import Behaviour, FakeResponses, GatewayProcess
+from open_llm_auth.testing import BEHAVIOURS, Behaviour, FakeResponses, GatewayProcess
 from open_llm_auth.wire.events import Finished, TextDelta, ToolCallStarted
 
+from ..conftest import FAMILIES
 from ..ways_in import PIXEL, WAYS, text_in
 
 UPSTREAMS = ("chat", "responses", "anthropic", "gemini", "bedrock", "ollama")
@@ -90,6 +93,52 @@ def test_a_gathered_answer_of_its_own_dialect_keeps_what_only_that_dialect_has(b
     assert document["object"] == "response"
     assert document["id"].startswith("resp_0000")
     assert document["service_tier"] == "default"
+
+
+# --- answers that never come -----------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def impatient(tmp_path_factory, config_for, client_token, provider_key):
+    """A gateway that waits a second, before every family."""
+    with ExitStack() as running:
+        fakes = {
+            name: running.enter_context(family.fake(keys=(provider_key,), behaviour="silent"))
+            for name, family in FAMILIES.items()
+        }
+        rows = {
+            name: {"baseUrl": fake.base_url, "apiKey": provider_key, "api": FAMILIES[name].api, "auth": "api-key"}
+            for name, fake in fakes.items()
+        }
+        config = config_for(
+            fakes["chat"],
+            providers=rows,
+            egressPolicy={"allowLocalProviders": list(rows)},
+            server={"requestTimeoutSeconds": 1},
+        )
+        gateway = GatewayProcess(tmp_path_factory.mktemp("impatient"), config, token=client_token)
+        yield fakes, running.enter_context(gateway)
+
+
+@pytest.mark.parametrize("behaviour", ["silent", "hangs_mid_body"])
+def test_an_answer_that_does_not_come_in_time_is_504_in_the_shape_of_every_way_in(impatient, behaviour):
+    """Plain answers have to be whole by then; of a stream it is the first byte that counts."""
+    fakes, gateway = impatient
+    for fake in fakes.values():
+        fake.behaviour = BEHAVIOURS[behaviour]
+    asked = [
+        (way, f"{family}/{FAMILIES[family].model}", stream)
+        for way in WAYS.values()
+        for family in FAMILIES
+        for stream in ((False, True) if behaviour == "silent" else (False,))
+    ]
+    with ThreadPoolExecutor(len(asked)) as pool:
+        answers = list(pool.map(lambda each: each[0].ask(gateway, each[1], stream=each[2]), asked))
+    for (way, model, stream), answer in zip(asked, answers, strict=True):
+        assert answer.status == 504, (way.name, model, stream, answer.body)
+        assert "within 1 s" in answer.json()["error"]["message"]
+        words = {"messages": "timeout_error", "gemini": "DEADLINE_EXCEEDED"}
+        assert way.code(answer) == words.get(way.name, "upstream_timeout")
 
 
 # --- what is left out ------------------------------------------------------------------------------------------
