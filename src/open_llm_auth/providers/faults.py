@@ -291,7 +291,7 @@ def told_in_stream(provider_id: str, status: int, said: ErrorBody, hide: Callabl
 
 def _status_in(said: ErrorBody) -> int:
     for word in (said.code, said.type):
-        if word and word.isdigit() and 400 <= int(word) <= 599:
+        if word and word.isdigit() and 400 <= int(word) <= 599 and word != "500":
             return int(word)
         if word and (known := _STATUSES.get(word.lower())) is not None:
             return known

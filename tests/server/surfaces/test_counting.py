@@ -66,6 +66,14 @@ def test_a_compatible_host_without_such_a_route_is_no_reason_to_fail(families, s
     assert count > 5
 
 
+def test_a_model_that_is_not_there_is_no_missing_route(families):
+    upstream = families("anthropic")
+    refusal = {"type": "error", "error": {"message": f"model: {upstream.model.partition('/')[2]}", "type": "not_found_error"}}
+    upstream.fake.when(Behaviour(status=404, body=refusal), path="/count_tokens")
+    answer, _ = anthropic_count(upstream)
+    assert (answer.status, answer.json()["error"]["type"]) == (404, "not_found_error")
+
+
 @pytest.mark.parametrize(("behaviour", "status"), [("bad_request", 400), ("key_refused", 401), ("overloaded", 529)])
 def test_what_else_a_provider_says_is_passed_on(families, behaviour, status):
     upstream = families("anthropic")

@@ -16,6 +16,7 @@ def test_an_upgrade_is_426_so_that_codex_posts_instead(families):
     answer = gateway.request("GET", "/v1/responses", headers=headers)
     assert answer.status == 426
     assert answer.json()["error"]["code"] == "websocket_not_supported"
+    assert answer.headers["upgrade"] == "HTTP/1.1"
     assert gateway.request("GET", "/v1/responses", headers=headers, token="").status == 401
 
 

@@ -122,7 +122,6 @@ def test_tiers_have_their_common_names(tier, read_as):
 def test_fields_without_a_place_are_named():
     call = read(
         safetySettings=[],
-        cachedContent="cachedContents/a",
         labels={"a": "b"},
         store=True,
         x_new=1,
@@ -131,7 +130,6 @@ def test_fields_without_a_place_are_named():
     )
     assert call.extras == (
         "safetySettings",
-        "cachedContent",
         "labels",
         "store",
         "xNew",
@@ -140,6 +138,13 @@ def test_fields_without_a_place_are_named():
         "toolConfig.retrievalConfig",
         "generationConfig.responseMimeType",
     )
+
+
+def test_what_google_keeps_of_a_conversation_is_not_left_out_unsaid():
+    for name in ("cachedContent", "cached_content"):
+        with pytest.raises(InvalidRequest, match="Send all of the conversation") as caught:
+            read(**{name: "cachedContents/a"})
+        assert caught.value.param == "cachedContent"
 
 
 SCHEMA = {"type": "object", "properties": {"a": {"type": "string"}}}

@@ -36,7 +36,8 @@ __all__ = ["count_handler", "texts_of"]
 #: What a message costs beside its text, and what an image of common size does.
 _TURN_TOKENS: Final = 4
 _IMAGE_TOKENS: Final = 1_500
-#: A provider of the dialect that has no such route; counting is no reason to fail.
+#: A provider of the dialect that has no such route; counting is no reason to fail. Words about the model are another
+#: matter: it is the model that is not there.
 _NOT_THERE: Final = frozenset({404, 405, 501})
 _ESTIMATED: Final = (b"x-gateway-estimated", b"1")
 
@@ -57,7 +58,7 @@ def count_handler(
             try:
                 await deliver(exchange, relay, call, clock, surface_delivery(call.dialect))
             except UpstreamHTTPError as error:
-                if error.status not in _NOT_THERE:
+                if error.status not in _NOT_THERE or attempt.model in error.message:
                     raise
             else:
                 return

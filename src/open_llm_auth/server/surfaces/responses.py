@@ -25,7 +25,10 @@ async def refuse_upgrade(exchange: Exchange) -> None:
         MethodNotAllowed: nothing was.
     """
     if b"upgrade" in exchange.headers:
-        raise UpgradeRefused("Responses are not served over WebSockets. POST to the same address.")
+        raise UpgradeRefused(
+            "Responses are not served over WebSockets. POST to the same address.",
+            headers=(("upgrade", "HTTP/1.1"), ("connection", "upgrade")),
+        )
     raise MethodNotAllowed(
         "Stored responses can't be listed: this gateway keeps none. POST makes one.", headers=(("allow", "POST"),)
     )

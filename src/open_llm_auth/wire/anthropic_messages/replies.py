@@ -30,6 +30,7 @@ from ..events import (
     ToolCallStarted,
     Usage,
 )
+from ..halves import Halves
 from ..signatures import seal, seal_call_id
 from .blocks import write_blocks
 from .errors import read_error
@@ -261,7 +262,7 @@ def read_reply(body: bytes) -> list[Event]:
         UpstreamInvalidResponse: the body is not a message.
     """
     try:
-        message = _ANY.decode(body)
+        message = _ANY.decode(Halves().mend(body))
     except _NOT_JSON as error:
         raise UpstreamInvalidResponse("The provider's answer is not JSON.") from error
     if isinstance(message, dict) and message.get("type") == "error":

@@ -23,6 +23,7 @@ from ..events import (
     ToolCallDelta,
     ToolCallStarted,
 )
+from ..halves import Halves
 from ..sequence import Sequencer
 from .encoding import StreamEncoder
 from .errors import read_error
@@ -105,6 +106,7 @@ class StreamDecoder:
         "_blocks",
         "_called",
         "_counts",
+        "_halves",
         "_keys",
         "_over",
         "_reason",
@@ -116,6 +118,7 @@ class StreamDecoder:
 
     def __init__(self) -> None:
         self._splitter = sse.EventSplitter()
+        self._halves = Halves()
         self._sequence = Sequencer()
         self._blocks: dict[int, _Block] = {}
         self._keys = 0
@@ -149,7 +152,7 @@ class StreamDecoder:
                 break
             data = sse.data_of(event)
             if data is not None:
-                self._take(data, out)
+                self._take(self._halves.mend(data), out)
             elif event.lstrip().startswith(b"{"):
                 # An error body that someone wrote into the stream as it is.
                 self._fail(event, out)

@@ -27,6 +27,7 @@ from ..events import (
     ToolCallStarted,
     Usage,
 )
+from ..halves import Halves
 from ..openai_error import read_error
 from .names import NAME
 from .sources import read_citations, read_grounding, read_logprobs
@@ -126,6 +127,7 @@ class AnswerReader:
         "_blocked",
         "_called",
         "_cited",
+        "_halves",
         "_reason",
         "_reason_text",
         "_said",
@@ -137,6 +139,7 @@ class AnswerReader:
 
     def __init__(self) -> None:
         self.over = False
+        self._halves = Halves()
         self._started = False
         #: whether anything was said, and whether a function was called
         self._said = False
@@ -157,6 +160,7 @@ class AnswerReader:
         """
         if self.over:
             return []
+        data = self._halves.mend(data)
         try:
             response = _RESPONSE.decode(data)
         except _NOT_JSON as error:

@@ -93,6 +93,12 @@ def read_conversation(envelope: Mapping[str, msgspec.Raw]) -> Conversation:
         InvalidRequest: something of it is not what the dialect says; `param` is its path.
     """
     call = Node({name: _decode(name, raw) for name, raw in envelope.items()}, "")
+    if call.get("cachedContent") is not None:
+        raise InvalidRequest(
+            "'cachedContent' stands for a part of the conversation that Google keeps, and this model's provider can't "
+            "read it. Send all of the conversation in 'contents'.",
+            param="cachedContent",
+        )
     config = call.node("generationConfig") or NO_FIELDS
     tool_config = call.node("toolConfig") or NO_FIELDS
     return Conversation(

@@ -23,6 +23,7 @@ from ..events import (
     ToolCallStarted,
     Usage,
 )
+from ..halves import Halves
 from .errors import read_error
 
 __all__ = ["LineReader", "read_reply"]
@@ -80,9 +81,10 @@ _REASONS: Final[dict[str, StopReason]] = {"stop": "stop", "length": "length", "l
 class LineReader:
     """Lines of one answer, in order. `done` after the last one."""
 
-    __slots__ = ("_calls", "_started", "done")
+    __slots__ = ("_calls", "_halves", "_started", "done")
 
     def __init__(self) -> None:
+        self._halves = Halves()
         self._calls = 0
         self._started = False
         self.done = False
@@ -93,6 +95,7 @@ class LineReader:
         Raises:
             UpstreamInvalidResponse: it is not a line of this dialect.
         """
+        data = self._halves.mend(data)
         try:
             line = _DECODER.decode(data)
         except (msgspec.DecodeError, msgspec.ValidationError, UnicodeDecodeError, RecursionError) as error:

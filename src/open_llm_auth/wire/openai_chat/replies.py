@@ -27,6 +27,7 @@ from ..events import (
     ToolCallDelta,
     ToolCallStarted,
 )
+from ..halves import Halves
 from ..openai_error import read_error
 from ..signatures import seal_call_id
 from .answers import ending, read_logprobs, reason_told, tell_citation, tell_logprobs
@@ -73,7 +74,7 @@ def read_reply(body: bytes) -> list[Event]:
         UpstreamInvalidResponse: the body is no chat completion.
     """
     try:
-        reply = _REPLY.decode(body)
+        reply = _REPLY.decode(Halves().mend(body))
     except _NOT_JSON as error:
         raise UpstreamInvalidResponse("The provider's answer is not a chat completion.") from error
     if not reply.choices:

@@ -29,6 +29,7 @@ from ..events import (
     ToolCallStarted,
     Usage,
 )
+from ..halves import Halves
 from ..openai_error import read_error, write_stream_error
 from ..signatures import seal_call_id
 from .answers import BROKEN, ending, read_logprobs, reason_told, tell_citation, tell_logprobs
@@ -93,10 +94,22 @@ class StreamDecoder:
     """A provider's stream to events. `Finished` waits for the end mark, because the usage may stand behind the finish;
     where the mark is missing, a finish and the end of the stream are the same."""
 
-    __slots__ = ("_answered", "_deltas", "_fault", "_matched", "_over", "_splitter", "_tier", "_usage", "_word")
+    __slots__ = (
+        "_answered",
+        "_deltas",
+        "_fault",
+        "_halves",
+        "_matched",
+        "_over",
+        "_splitter",
+        "_tier",
+        "_usage",
+        "_word",
+    )
 
     def __init__(self) -> None:
         self._splitter = sse.EventSplitter()
+        self._halves = Halves()
         self._deltas = Deltas()
         self._answered = False
         self._over = False
@@ -157,7 +170,7 @@ class StreamDecoder:
                 raise UpstreamInvalidResponse("The provider's stream ended without an answer.")
             self._finish(out)
         elif data:
-            self._take_chunk(data, event, out)
+            self._take_chunk(self._halves.mend(data), event, out)
 
     def _take_bare(self, text: bytes, out: list[Event]) -> None:
         """An event without data: a comment, or an error body that someone wrote into the stream as it is."""

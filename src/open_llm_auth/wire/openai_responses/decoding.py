@@ -34,6 +34,7 @@ from ..events import (
     ToolCallDelta,
     ToolCallStarted,
 )
+from ..halves import Halves
 from ..sequence import Sequencer
 from .content import NAME
 from .errors import error_from
@@ -120,7 +121,7 @@ def read_response(body: bytes) -> Response:
         UpstreamInvalidResponse: it is no JSON object.
     """
     try:
-        return _RESPONSE.decode(body)
+        return _RESPONSE.decode(Halves().mend(body))
     except _NOT_JSON as error:
         raise UpstreamInvalidResponse("The provider's answer is not a response in JSON.") from error
 
@@ -132,6 +133,7 @@ class StreamDecoder:
         "_by_id",
         "_by_index",
         "_calls",
+        "_halves",
         "_items",
         "_last",
         "_over",
@@ -143,6 +145,7 @@ class StreamDecoder:
 
     def __init__(self) -> None:
         self._splitter = sse.EventSplitter()
+        self._halves = Halves()
         self._sequence = Sequencer()
         self._items: list[_Item] = []
         self._by_id: dict[str, _Item] = {}
@@ -173,7 +176,7 @@ class StreamDecoder:
         for event in sse.split_events(block):
             data = sse.data_of(event)
             if data is not None and not self._over:
-                events += self._read(data)
+                events += self._read(self._halves.mend(data))
         return events
 
     def _read(self, data: bytes) -> list[Event]:
