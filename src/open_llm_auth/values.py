@@ -42,6 +42,7 @@ __all__ = [
     "SecretRef",
     "SecretScheme",
     "ServerSettings",
+    "SignIn",
     "Signing",
     "Snapshot",
     "Timeouts",
@@ -56,7 +57,7 @@ Headers = tuple[tuple[bytes, bytes], ...]
 Auth = Literal["api-key", "aws-sdk", "oauth", "token", "cli"]
 ProfileType = Literal["api_key", "token", "oauth", "aws-sdk", "cli"]
 Billing = Literal["metered", "subscription", "free", "local"]
-SecretScheme = Literal["literal", "env", "file", "keyring", "cmd"]
+SecretScheme = Literal["literal", "env", "file", "keyring", "cmd", "vault"]
 CredentialSource = Literal["profile", "environment", "provider", "aws-sdk", "cli", "none"]
 Operation = Literal["chat", "embeddings", "count_tokens"]
 
@@ -241,6 +242,46 @@ class Credential:
     #: address names none
     aws_profile: str = ""
     aws_region: str = ""
+    #: a sign-in of the gateway's own, which it renews before it expires and once after a 401
+    renewable: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class SignIn:
+    """How a person signs in to a provider, and how what that gave is renewed: facts of the catalog with the config's
+    `oauth` over them. `docs` and `checked` say where the facts come from, and when they were last read.
+
+    `standing`: what the provider says of programs such as this one, in the words of facts/credential_flows.md:
+    `sanctioned`, `unofficial` (works, undocumented for others), `discontinued`. `risk` is a sentence for the person,
+    "" where there is nothing to say.
+    """
+
+    provider: str
+    #: which flows there are, the usual one first
+    flows: tuple[str, ...]
+    client_id: str = ""
+    client_secret: SecretRef | None = None
+    authorize_url: str = ""
+    token_url: str = ""
+    device_url: str = ""
+    #: where a signed-in token is exchanged for a short-lived one (GitHub Copilot)
+    exchange_url: str = ""
+    #: where a person types a device code, for issuers that do not say so themselves
+    verification_url: str = ""
+    scopes: tuple[str, ...] = ()
+    redirect_port: int = 0
+    redirect_path: str = "/auth/callback"
+    #: a refresh token is spent by its use
+    rotates: bool = True
+    #: hosts, or ends of hosts beginning with a dot, that an address told by the issuer may have
+    hosts: tuple[str, ...] = ()
+    #: error codes that say the refresh token is no good any more; every other failure keeps it
+    terminal: frozenset[str] = frozenset({"invalid_grant"})
+    standing: Literal["sanctioned", "unofficial", "discontinued"] = "sanctioned"
+    risk: str = ""
+    terms_url: str = ""
+    docs: str = ""
+    checked: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -326,6 +367,8 @@ class Snapshot:
     egress: EgressRules
     fallback: FallbackRules
     server: ServerSettings
+    #: by provider id; what it lacks has no sign-in that the gateway knows
+    sign_ins: Mapping[str, SignIn] = field(default_factory=lambda: EMPTY)
     active_providers: frozenset[str] | None = None
     default_model: str | None = None
     warnings: tuple[str, ...] = ()
@@ -420,6 +463,8 @@ class Outbound:
     body: bytes = field(default=b"", repr=False)
     timeouts: Timeouts = Timeouts()
     signing: Signing | None = None
+    #: never sent twice, not even where the first was surely lost: it spends something
+    once: bool = False
 
 
 @dataclass(frozen=True, slots=True)

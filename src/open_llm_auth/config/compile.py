@@ -14,7 +14,7 @@ from ..auth.secrets import parse_reference
 from ..errors import UnsafeDestination
 from ..policy.egress import parse_endpoint
 from ..ports import SecretSource
-from ..provider_catalog import Catalog
+from ..provider_catalog import Catalog, load_sign_ins
 from ..providers.bedrock import in_region, region_of
 from ..values import (
     EMPTY,
@@ -27,6 +27,7 @@ from ..values import (
     Provider,
     SecretRef,
     ServerSettings,
+    SignIn,
     Snapshot,
 )
 from .document import Document
@@ -35,6 +36,7 @@ from .model import (
     ConfigDocument,
     EgressPolicySection,
     ModelEntry,
+    OAuthEntry,
     ProfileEntry,
     ProviderEntry,
     ProviderFallbackSection,
@@ -83,6 +85,7 @@ def compile_snapshot(
         egress=_egress(model.egress_policy, ids, lookup),
         fallback=_fallback(model.provider_fallback, ids, warnings),
         server=_server(model.server),
+        sign_ins=MappingProxyType(_sign_ins(model, ids, warnings)),
         active_providers=_active(model.active_provider_ids, ids, warnings),
         default_model=(model.default_model or "").strip() or None,
         warnings=tuple(warnings),
@@ -307,6 +310,34 @@ def _order(
 
 def _profile_id(text: str, provider: str, profiles: Mapping[str, Profile]) -> str:
     return text if text in profiles or ":" in text else f"{provider}:{text}"
+
+
+# --- sign-ins ---------------------------------------------------------------------------------------------------
+
+
+def _sign_ins(model: ConfigDocument, ids: Ids, warnings: list[str]) -> dict[str, SignIn]:
+    """The catalog's facts with `oauth` over them; a provider that the catalog has no sign-in for can be given one."""
+    found = dict(load_sign_ins())
+    for id_, entry in ids.rekeyed(model.oauth, "oauth", warnings).items():
+        found[id_] = _sign_in(found.get(id_) or SignIn(provider=id_, flows=_flows(entry)), entry)
+    return found
+
+
+def _flows(entry: OAuthEntry) -> tuple[str, ...]:
+    return tuple(flow for flow, url in (("browser", entry.authorize_url), ("device", entry.device_url)) if url)
+
+
+def _sign_in(base: SignIn, entry: OAuthEntry) -> SignIn:
+    return replace(
+        base,
+        client_id=_stated(entry.client_id, base.client_id),
+        client_secret=_reference(entry.client_secret) or base.client_secret,
+        authorize_url=_stated(entry.authorize_url, base.authorize_url),
+        token_url=_stated(entry.token_url, base.token_url),
+        device_url=_stated(entry.device_url, base.device_url),
+        scopes=base.scopes if entry.scopes is None else tuple(entry.scopes),
+        redirect_port=_stated(entry.redirect_port, base.redirect_port),
+    )
 
 
 # --- rules and settings ----------------------------------------------------------------------------------------

@@ -128,6 +128,7 @@ class HttpTransport:
         A kept connection that closes within a second of the write, without a byte of answer, was being closed while
         the request was on its way: it is sent once more, whatever its method, on a new connection. Any other loss is
         the caller's to decide, for the provider may have read the request: `UpstreamUnreachable` with `details.sent`.
+        What is to be sent `once` takes a new connection, and is the caller's to decide whatever happens to it.
 
         Raises:
             InvalidRequest: method, target or headers would not be read as what they are.
@@ -143,11 +144,12 @@ class HttpTransport:
     async def _send(self, request: Outbound) -> HttpReply:
         route = self._route(request.provider, request.endpoint)
         head = write_head(request, request.endpoint.authority)
-        connection = route.lane.take() or await self._acquire(route, request.timeouts.connect)
+        kept = None if request.once else route.lane.take()
+        connection = kept or await self._acquire(route, request.timeouts.connect)
         try:
             return await self._exchange(connection, route, request, head)
         except UpstreamUnreachable:
-            if not connection.lost_race:
+            if request.once or not connection.lost_race:
                 raise
         route = self._route(request.provider, request.endpoint)  # the rules may have changed meanwhile
         connection = await self._acquire(route, request.timeouts.connect)
