@@ -108,7 +108,7 @@ def test_an_oauth_pair_comes_in_two_lines(cli):
     assert done.code == 0
     stored = cli.config["authProfiles"]["qwen-portal:default"]
     assert (stored["type"], stored["access"], stored["refresh"]) == ("oauth", access, refresh)
-    (row,) = cli("auth", "list", "--json").json()["profiles"]
+    (row,) = cli("auth", "list", "--json").json()["credentials"]
     assert (row["expired"], row["secret"], row["refresh"]) == (True, "[REDACTED]", "[REDACTED]")
 
 
@@ -328,3 +328,29 @@ def test_a_bad_set_up_is_refused_and_writes_nothing(cli, arguments, stdin, code,
 
 def _key(provider, key, **more):
     return {"provider": provider, "type": "api_key", "key": key, **more}
+
+
+def test_a_profile_is_renamed_with_its_place_in_the_order(cli):
+    cli.write(
+        {"authProfiles": {"openai:default": _key("openai", cli.secret())}, "authOrder": {"openai": ["openai:default"]}}
+    )
+    assert cli("auth", "rename", "openai:default", "work").code == 0
+    assert (list(cli.config["authProfiles"]), cli.config["authOrder"]) == (["openai:work"], {"openai": ["openai:work"]})
+
+
+@pytest.mark.parametrize("name", ["", "two words", "groq:work", "../x"])
+def test_a_name_that_is_none_renames_nothing(cli, name):
+    cli.write({"authProfiles": {"openai:default": _key("openai", cli.secret())}})
+    assert cli("auth", "rename", "openai:default", name).code == 2
+    assert list(cli.config["authProfiles"]) == ["openai:default"]
+
+
+def test_the_list_tells_source_billing_and_what_is_wrong(cli):
+    old = {"provider": "openai", "type": "token", "token": cli.secret(), "expires": 10**12}
+    signed = {"provider": "openai-codex", "type": "oauth", "access": cli.secret(), "metadata": {"source": "codex"}}
+    cli.write({"authProfiles": {"openai:old": old, "openai-codex:mine": signed}})
+    rows = {row["id"]: row for row in cli("auth", "list", "--json").json()["credentials"]}
+    assert (rows["openai:old"]["state"], rows["openai:old"]["billing"]) == ("expired", None)
+    assert "auth add-token openai" in rows["openai:old"]["flaw"]
+    assert (rows["openai-codex:mine"]["source"], rows["openai-codex:mine"]["billing"]) == ("codex", "subscription")
+    assert "it expired" in cli("auth", "list").stdout

@@ -47,3 +47,23 @@ def test_a_name_in_use_is_not_given_again(name):
 def test_a_change_can_be_applied_again_to_a_file_that_moved():
     change = edits.put_profile("openai:default", {"provider": "openai", "type": "api_key", "key": "k"})
     assert apply(change, apply(change, {})) == apply(change, {})
+
+
+def test_a_profile_is_renamed_wherever_it_is_named():
+    data = {
+        "authProfiles": {"a:old": {"id": "a:old", "provider": "a"}, "a:other": {"provider": "a"}},
+        "authOrder": {"a": ["a:other", "a:old"]},
+        "authorization": {"tokens": {"ci": {"profiles": ["a:old", "b:*"]}, "no": {"scopes": []}}},
+    }
+    edits.rename_profile("a:old", "a:new")(data)
+    assert list(data["authProfiles"]) == ["a:new", "a:other"]
+    assert data["authProfiles"]["a:new"]["id"] == "a:new"
+    assert data["authOrder"] == {"a": ["a:other", "a:new"]}
+    assert data["authorization"]["tokens"]["ci"]["profiles"] == ["a:new", "b:*"]
+
+
+def test_no_profile_is_renamed_over_another():
+    data = {"authProfiles": {"a:old": {}, "a:new": {}}}
+    with pytest.raises(InvalidRequest, match="already"):
+        edits.rename_profile("a:old", "a:new")(data)
+    assert list(data["authProfiles"]) == ["a:old", "a:new"]

@@ -10,11 +10,13 @@ import typer
 
 from . import edits
 from .asking import StdinOption, ask, ask_optional_secret, ask_secret, at_terminal
-from .output import JsonOption, note, say, say_json, say_table
+from .listing import list_credentials
+from .output import note, say
+from .trying import try_credentials
 from .workbench import Workbench
 
 if TYPE_CHECKING:
-    from ..values import Profile, Provider, SecretRef
+    from ..values import Profile, Provider
     from .probe import LocalServer
 
 __all__ = ["app"]
@@ -151,70 +153,21 @@ def remove(profile: Annotated[str, typer.Argument(metavar="PROFILE", help="Such 
     say(f"Removed {found.id}. {_PICKED_UP}")
 
 
-@app.command("list")
-def list_credentials(json: JsonOption = False) -> None:
-    """Show stored profiles, keys found in the environment, and which providers can be called. No secrets."""
+@app.command("rename")
+def rename(
+    profile: Annotated[str, typer.Argument(metavar="PROFILE", help="Such as openai:default.")],
+    name: Annotated[str, typer.Argument(metavar="NAME", help="The new name, such as work.")],
+) -> None:
+    """Give a stored credential another name, in its order and in the allow-lists of client tokens too."""
     bench = Workbench.here()
-    now = bench.clock.now()
-    profiles = [_describe(profile, now) for profile in bench.snapshot.profiles.values()]
-    environment = [{"provider": provider, "name": name} for provider, name in bench.environment_keys()]
-    usable = [_usable(bench, provider) for provider in bench.usable()]
-    order = {provider: list(ids) for provider, ids in bench.snapshot.order.items()}
-    if json:
-        say_json({"profiles": profiles, "environment": environment, "usable": usable, "order": order})
-        return
-    if profiles:
-        headings = ("PROFILE", "TYPE", "SECRET", "EXPIRES", "OWNER")
-        say_table(headings, [[str(row[key] or "-") for key in _COLUMNS] for row in profiles])
-    else:
-        say("No stored profiles. Add one with: open-llm-auth auth add-api-key PROVIDER")
-    say()
-    names = ", ".join(f"{row['name']} ({row['provider']})" for row in environment)
-    say(f"Keys found in the environment: {names or 'none'}")
-    say(f"Usable now: {', '.join(row['provider'] for row in usable) or 'nothing'}")
+    found = bench.profile(profile)
+    after = _profile_id(bench, found.provider, name)
+    bench.file.update(edits.rename_profile(found.id, after))
+    say(f"Renamed {found.id} to {after}. {_PICKED_UP}")
 
 
-_COLUMNS = ("id", "type", "secret", "state", "owner")
-
-
-def _describe(profile: Profile, now: float) -> dict[str, Any]:
-    expired = profile.expires is not None and profile.expires <= now * 1000
-    return {
-        "id": profile.id,
-        "provider": profile.provider,
-        "type": profile.type,
-        "secret": _secret_word(profile.secret),
-        "refresh": _secret_word(profile.refresh),
-        "expires": profile.expires,
-        "expired": expired,
-        "state": "expired" if expired else _date(profile.expires),
-        "owner": profile.owner,
-    }
-
-
-def _secret_word(ref: SecretRef | None) -> str | None:
-    """Where a secret stands. Of a `cmd:` reference the program alone, because an argument may be a secret too."""
-    if ref is None:
-        return None
-    if ref.scheme == "literal":
-        return "[REDACTED]"
-    return f"cmd:{ref.place.reveal().split(' ')[0]}" if ref.scheme == "cmd" else ref.label
-
-
-def _date(milliseconds: int | None) -> str | None:
-    from datetime import UTC, datetime
-
-    if milliseconds is None:
-        return None
-    try:
-        return datetime.fromtimestamp(milliseconds / 1000, UTC).strftime("%Y-%m-%d %H:%M UTC")
-    except (OverflowError, ValueError, OSError):
-        return "far away"
-
-
-def _usable(bench: Workbench, provider: Provider) -> dict[str, Any]:
-    credentials, _ = bench.manager.credentials(bench.snapshot, provider, bench.caller)
-    return {"provider": provider.id, "api": provider.api, "credentials": [credential.id for credential in credentials]}
+app.command("list")(list_credentials)
+app.command("test")(try_credentials)
 
 
 @app.command("configure")

@@ -15,6 +15,7 @@ __all__ = [
     "put_profile",
     "put_provider",
     "remove_profile",
+    "rename_profile",
     "revoke_token",
     "set_default_model",
     "set_order",
@@ -51,6 +52,34 @@ def remove_profile(profile_id: str) -> Change:
             # An empty order would forbid every profile; no order allows them all.
             if not orders[provider]:
                 del orders[provider]
+
+    return change
+
+
+def rename_profile(before: str, after: str) -> Change:
+    """Give a profile another id, in every place that names it: its order, and the allow-lists of client tokens.
+
+    Raises (from the change):
+        InvalidRequest: there is a profile of that id already.
+    """
+
+    def change(data: dict[str, Any]) -> None:
+        # Late: see application.py.
+        from ..errors import InvalidRequest
+
+        profiles = data.get("authProfiles", {})
+        if after in profiles:
+            raise InvalidRequest(f"There is a profile {after!r} already. Choose another name.", param="name")
+        renamed = {after if name == before else name: fields for name, fields in profiles.items()}
+        if "id" in renamed[after]:
+            renamed[after] = {**renamed[after], "id": after}
+        data["authProfiles"] = renamed
+        orders = data.get("authOrder", {})
+        for provider, order in orders.items():
+            orders[provider] = [after if entry == before else entry for entry in order]
+        for token in data.get("authorization", {}).get("tokens", {}).values():
+            if before in (token.get("profiles") or ()):
+                token["profiles"] = [after if entry == before else entry for entry in token["profiles"]]
 
     return change
 
