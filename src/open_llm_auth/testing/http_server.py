@@ -244,6 +244,7 @@ class HttpServer:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        await asyncio.sleep(0)  # an aborted transport closes its socket in the loop's next turn
 
     def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.connections_made += 1
@@ -251,6 +252,7 @@ class HttpServer:
         task = asyncio.get_running_loop().create_task(self._talk(connection))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+        task.add_done_callback(lambda _: connection.abort())  # one that is cancelled before it began closes nothing
 
     async def _talk(self, connection: Connection) -> None:
         self.open_connections += 1
