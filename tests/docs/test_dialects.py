@@ -29,6 +29,7 @@ MEANINGS = {
     "json_object": "any JSON as the answer",
     "json_schema": "JSON of a schema as the answer",
     "logprobs": "log probabilities",
+    "max_tokens": "the most tokens of the answer",
     "metadata": "metadata",
     "mid_conversation_system": "an instruction amid the messages",
     "n": "several answers at once",

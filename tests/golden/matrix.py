@@ -51,6 +51,7 @@ MODELS: Final[Mapping[DialectName, str]] = {
 }
 _ID: Final = "0123456789abcdef0123456789abcdef"
 _CREATED: Final = 1_767_225_600
+_COMPLETED: Final = _CREATED + 2
 _REQUEST_ID: Final = "req_sample"
 _ERROR_HEADERS: Final = ((b"retry-after", b"7"), (b"content-type", b"application/json"))
 
@@ -69,7 +70,8 @@ _STREAMS: Final[Mapping[DialectName, str]] = {
 @dataclass(frozen=True, slots=True)
 class Scenario:
     """A request and the reply it gets, by the names of their samples. `status` is the reply's; `plain` and `streamed`
-    say in which forms it comes. `commands`: command-line programs take part in it."""
+    say in which forms it comes. `commands` are the command-line programs that take part in it. `only`: no provider of
+    another dialect has such a reply."""
 
     name: str
     request: str
@@ -77,12 +79,13 @@ class Scenario:
     status: int = 200
     plain: bool = True
     streamed: bool = True
-    commands: bool = False
+    commands: tuple[DialectName, ...] = ()
+    only: tuple[DialectName, ...] = ()
 
 
 _SCENARIOS: Final = (
-    Scenario("text", "text", "text", commands=True),
-    Scenario("unicode", "unicode", "unicode", commands=True),
+    Scenario("text", "text", "text", commands=COMMANDS),
+    Scenario("unicode", "unicode", "unicode", commands=COMMANDS),
     Scenario("tools", "tools", "tools"),
     Scenario("parallel_tools", "parallel_tools", "parallel_tools"),
     Scenario("tool_error", "tool_error", "text"),
@@ -90,15 +93,18 @@ _SCENARIOS: Final = (
     Scenario("json_schema", "json_schema", "json"),
     Scenario("thinking", "thinking", "thinking"),
     Scenario("thinking_tools", "thinking_tools", "thinking_tools"),
+    # The conversation began with Claude on Bedrock.
+    Scenario("thinking_moved", "thinking_moved", "thinking_tools"),
     Scenario("cache", "cache", "cache_hit"),
     Scenario("stop", "stop", "stop"),
-    Scenario("refusal", "text", "refusal"),
+    Scenario("refusal", "text", "refusal", commands=("claude-cli",)),
+    Scenario("blocked", "text", "blocked", only=("google-genai",)),
     Scenario("length", "length", "length"),
-    Scenario("error_400", "text", "error_400", 400, streamed=False, commands=True),
-    Scenario("error_401", "text", "error_401", 401, streamed=False, commands=True),
-    Scenario("error_429", "text", "error_429", 429, streamed=False, commands=True),
-    Scenario("error_529", "text", "error_529", 529, streamed=False, commands=True),
-    Scenario("stream_error", "text", "stream_error", plain=False, commands=True),
+    Scenario("error_400", "text", "error_400", 400, streamed=False, commands=COMMANDS),
+    Scenario("error_401", "text", "error_401", 401, streamed=False, commands=COMMANDS),
+    Scenario("error_429", "text", "error_429", 429, streamed=False, commands=COMMANDS),
+    Scenario("error_529", "text", "error_529", 529, streamed=False, commands=COMMANDS),
+    Scenario("stream_error", "text", "stream_error", plain=False, commands=COMMANDS),
 )
 
 #: Samples that can't be, with the reason: the dialect has no place for what they say.
@@ -132,9 +138,13 @@ def _cases() -> Iterator[Case]:
     for way_in in WAYS_IN:
         for way_out in WAYS_OUT:
             for scenario in _SCENARIOS:
-                if (way_in, scenario.request) in ABSENT or (way_out in COMMANDS and not scenario.commands):
+                if (way_in, scenario.request) in ABSENT or way_out not in _taking_part(scenario):
                     continue
                 yield Case(way_in, way_out, scenario)
+
+
+def _taking_part(scenario: Scenario) -> tuple[DialectName, ...]:
+    return scenario.only or (*_SPOKEN, *scenario.commands)
 
 
 ALL_CASES: Final = tuple(_cases())
@@ -162,7 +172,7 @@ def sent(conversation: Conversation, way_out: DialectName) -> tuple[tuple[str, .
         InvalidRequest: the provider's dialect can't say what the call wants.
     """
     provider, model = provider_side(way_out), MODELS[way_out]
-    limits = provider.limits if provider.limits_of is None else provider.limits_of(model)
+    limits = provider.limits if provider.limits_of is None else provider.limits_of(conversation, model)
     dropped = check_carried(conversation, limits, target=way_out, strict=False)
     fitted, names = fit(conversation, provider.tool_names, provider.call_ids)
     return dropped, names, msgspec.json.encode(provider.write_request(fitted, model))
@@ -204,7 +214,7 @@ class Made:
 
     @property
     def answering(self) -> Answering:
-        return Answering(_ID, _CREATED, self.model, self.call.envelope, wants_usage=True)
+        return Answering(_ID, _CREATED, self.model, self.call.envelope, wants_usage=True, now=lambda: _COMPLETED)
 
     def events(self) -> list[Event]:
         """What the provider's plain answer says."""
@@ -229,7 +239,7 @@ class Made:
         if self.case.way_out in COMMANDS:
             # A program has no status; what it says in its lines is all there is.
             failed = [event for event in self.streamed_events([body]) if isinstance(event, Failed)]
-            return told_in_stream("sample", 200, failed[0].error, _hiding_nothing).error
+            return told_in_stream("sample", None, failed[0].error, _hiding_nothing).error
         read = error_reader(self._provider.read_error)
         return read("sample", self.case.scenario.status, _ERROR_HEADERS, body, _hiding_nothing).error
 
@@ -239,7 +249,8 @@ class Made:
         out = b"".join(stream.feed(chunk) for chunk in chunks)
         if stream.failure is None:
             return out + stream.end()
-        return out + stream.fail(told_in_stream("sample", 200, stream.failure, _hiding_nothing).error)
+        status = None if self.case.way_out in COMMANDS else 200
+        return out + stream.fail(told_in_stream("sample", status, stream.failure, _hiding_nothing).error)
 
     def _stream(self) -> Stream:
         if self.case.is_relayed:

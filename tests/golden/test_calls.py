@@ -91,9 +91,6 @@ def sendable(asked: Asked, call: Made) -> Asked:
         asked = asked.but(stop=())
     if asked.settings["max_tokens"] is not None and not call.case.is_relayed:
         asked = asked.but(max_tokens=max(asked.settings["max_tokens"], LEAST_TOKENS.get(way_out, 1)))
-    if way_out == "anthropic-messages" and call.case.scenario.name == "thinking_tools" and not call.case.is_relayed:
-        # The calls in progress did not begin with thinking of its own, so it can't be asked to go on with that.
-        asked = asked.but(reasons=False)
     if way_out in ERROR_IN_WORDS:
         asked = asked.with_errors_in_words()
     return asked
@@ -181,11 +178,23 @@ def test_signed_reasoning_gets_back_to_who_signed_it(case: Case):
     assert body.count(SIGNATURE) == reply_file(case).read_bytes().count(SIGNATURE)
 
 
+#: Where Claude is to be had: what it signs in one place it takes in the other.
+PLATFORMS = ("anthropic-messages", "bedrock-converse")
+
+
+@each([case for case in SIGNED_TURNS if case.way_out in PLATFORMS])
+def test_reasoning_that_claude_signed_gets_back_to_claude_wherever_it_is(case: Case):
+    (other,) = set(PLATFORMS) - {case.way_out}
+    _, _, body = sent(next_call(case), other)
+    assert body.count(SIGNATURE) == reply_file(case).read_bytes().count(SIGNATURE)
+    RULES[other](json.loads(body))
+
+
 @each(SIGNED_TURNS)
 @pytest.mark.parametrize("other", RULES)
 def test_signed_reasoning_goes_to_nobody_else(case: Case, other: DialectName):
     """The conversation goes on with a provider of another dialect."""
-    if other == case.way_out:
+    if other == case.way_out or {other, case.way_out} == set(PLATFORMS):
         return
     _, _, body = sent(next_call(case), other)
     document = json.loads(body)

@@ -44,6 +44,7 @@ MEANT: dict[str, Said] = {
     "cache_hit": Said(SUNNY, reason="stop", usage=Usage(1200, 7, cache_read=1000, cache_write=150)),
     "stop": Said("one two three ", reason="stop_sequence", usage=COUNT),
     "refusal": Said(refusal="I can't help with that.", reason="refusal", usage=COUNT),
+    "blocked": Said(reason="refusal", usage=Usage(20, 0)),
     "length": Said("It is", reason="length", usage=COUNT),
     "stream_error": Said("It is", failure="went wrong midway"),
 }

@@ -98,6 +98,7 @@ _MARKED: dict[str, Conversation] = {
     "image_url": _said(Image(url=f"https://a.example/{MARK}")),
     "json_schema": Conversation(_HI, output=OutputFormat({"type": "object", "title": MARK})),
     "logprobs": Conversation(_HI, logprobs=MARKED_NUMBER),
+    "max_tokens": Conversation(_HI, max_tokens=MARKED_NUMBER),
     "metadata": Conversation(_HI, metadata={"a": MARK}),
     "mid_conversation_system": _said(Text(MARK), role="system"),
     "presence_penalty": Conversation(_HI, presence_penalty=MARKED_NUMBER),

@@ -48,6 +48,7 @@ USES = {
     "json_object": Conversation(HI, output=OutputFormat()),
     "json_schema": Conversation(HI, output=OutputFormat({"type": "object"})),
     "logprobs": Conversation(HI, logprobs=0),
+    "max_tokens": Conversation(HI, max_tokens=5),
     "metadata": Conversation(HI, metadata={"a": "b"}),
     "mid_conversation_system": said(Text("be brief"), role="system"),
     "n": Conversation(HI, choices=2),
@@ -88,7 +89,7 @@ def test_the_use_of_a_feature_is_seen_once(feature):
 
 
 def test_a_plain_call_uses_nothing():
-    assert list(features_of(Conversation(HI, system=(Text("s"),), max_tokens=5))) == []
+    assert list(features_of(Conversation(HI, system=(Text("s"),)))) == []
 
 
 def test_what_is_not_in_the_limits_is_carried():
@@ -110,6 +111,15 @@ def test_a_strict_caller_is_refused_what_others_lose():
     with pytest.raises(InvalidRequest, match=r"'seed' can't be carried.*x-gateway-strict") as refusal:
         check_carried(USES["seed"], {"seed": "dropped"}, target="anthropic-messages", strict=True)
     assert refusal.value.param == "seed"
+
+
+def test_a_strict_caller_is_not_refused_what_its_dialect_made_it_say():
+    """Anthropic's clients can't leave `max_tokens` out; what becomes of it is told all the same."""
+    limits = {"max_tokens": "dropped"}
+    forced = Conversation(HI, max_tokens=5, must_limit=True)
+    assert check_carried(forced, limits, target="claude-cli", strict=True) == ("max_tokens",)
+    with pytest.raises(InvalidRequest, match="'max_tokens' can't be carried"):
+        check_carried(USES["max_tokens"], limits, target="claude-cli", strict=True)
 
 
 def test_what_can_t_be_left_out_is_refused_with_the_repair():

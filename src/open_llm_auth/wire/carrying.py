@@ -48,6 +48,7 @@ Feature = Literal[
     "json_object",
     "json_schema",
     "logprobs",
+    "max_tokens",
     "metadata",
     "mid_conversation_system",
     "n",
@@ -95,13 +96,18 @@ def check_carried(
     dropped: list[str] = []
     for feature in features_of(conversation):
         handling = limits.get(feature)
-        if handling == "refused" or (strict and handling == "dropped"):
+        if handling == "refused" or (strict and handling == "dropped" and not _is_formal(conversation, feature)):
             raise InvalidRequest(
                 _sentence(conversation, feature, target, strict=strict), param=_param(conversation, feature)
             )
         if handling == "dropped":
             dropped += conversation.extras if feature == "unknown_field" else (feature,)
     return tuple(dropped)
+
+
+def _is_formal(conversation: Conversation, feature: Feature) -> bool:
+    """Whether it is said because the caller's dialect has no call without it."""
+    return feature == "max_tokens" and conversation.must_limit
 
 
 def features_of(conversation: Conversation) -> Iterator[Feature]:
@@ -130,6 +136,7 @@ def _param(conversation: Conversation, feature: Feature) -> str:
 
 _SETTINGS: Final[tuple[tuple[Feature, Callable[[Conversation], bool]], ...]] = (
     ("n", lambda call: call.choices > 1),
+    ("max_tokens", lambda call: call.max_tokens is not None),
     ("temperature", lambda call: call.temperature is not None),
     ("top_p", lambda call: call.top_p is not None),
     ("top_k", lambda call: call.top_k is not None),

@@ -227,6 +227,8 @@ class Conversation:
     tool_choice: ToolChoice | None = None
     parallel_tool_calls: bool | None = None
     max_tokens: int | None = None
+    #: the caller's dialect has no call without `max_tokens`, so that one need not mean anything
+    must_limit: bool = False
     temperature: float | None = None
     top_p: float | None = None
     top_k: int | None = None

@@ -69,7 +69,8 @@ class Answering(msgspec.Struct, frozen=True, gc=False):
     """What a writer of answers needs beside the events.
 
     `id` is lower-case hex, new for each call: ids of answers and items are made from it, so that none is random.
-    `created` is seconds since the epoch. `model` is told where the provider names none. `envelope` is the request.
+    `created` is seconds since the epoch, and `now` says what they have come to, for those who tell when an answer was
+    whole. `model` is told where the provider names none. `envelope` is the request.
     """
 
     id: str
@@ -77,6 +78,7 @@ class Answering(msgspec.Struct, frozen=True, gc=False):
     model: str
     envelope: Mapping[str, msgspec.Raw] = msgspec.field(default_factory=dict)
     wants_usage: bool = True
+    now: Callable[[], int] | None = None
 
     def __repr__(self) -> str:  # nor here
         return f"Answering(id={self.id!r}, model={self.model!r})"
@@ -89,10 +91,14 @@ class Following(Protocol):
     reported an error; nothing after it goes on. `usage`: the count so far, once there is one.
     """
 
-    committed: bool
-    done: bool
-    failure: ErrorBody | None
-    usage: Usage | None
+    @property
+    def committed(self) -> bool: ...
+    @property
+    def done(self) -> bool: ...
+    @property
+    def failure(self) -> ErrorBody | None: ...
+    @property
+    def usage(self) -> Usage | None: ...
 
     def feed(self, chunk: bytes) -> bytes:
         """What to send on now, whole events only.
@@ -148,10 +154,12 @@ class ClientSide:
     """How clients speak a dialect.
 
     `rewrite(envelope, model, stream)` is the request for a provider of the same dialect: the same fields in the same
-    order, the model replaced. `relay(request)` watches such a provider's stream go by. `gather(stream)` makes one plain
+    order, the model replaced; `given_up(envelope, fields)` names the features that this could not leave as they were.
+    `relay(request)` watches such a provider's stream go by. `gather(stream)` makes one plain
     answer of a whole stream of the same dialect, and `unfold(body)` a stream of one plain answer, where that keeps more
-    than the events do. `keep_alive` is what may be sent between two events without meaning anything; None where clients
-    break on it.
+    than the events do. `without_reasoning(envelope, model)` is the request without the reasoning that only its maker
+    can read, and the very same envelope where it holds none. `keep_alive` is what may be sent between two events
+    without meaning anything; None where clients break on it.
     """
 
     read_request: Callable[[bytes], Request]
@@ -162,8 +170,10 @@ class ClientSide:
     rewrite: Callable[[Envelope, str, bool], Fields]
     relay: Callable[[Request], Stream]
     read_usage: Callable[[bytes], Usage | None]
+    given_up: Callable[[Envelope, Fields], tuple[str, ...]] | None = None
     gather: Callable[[bytes], bytes] | None = None
     unfold: Callable[[bytes], bytes] | None = None
+    without_reasoning: Callable[[Envelope, str], Envelope] | None = None
     keep_alive: bytes | None = b": keep-alive\n\n"
 
 
@@ -172,7 +182,7 @@ class ProviderSide:
     """How providers speak a dialect.
 
     `limits` says what the dialect can't carry (carrying.py); what is not in it is carried. `limits_of` says it of one
-    model, where models behind the dialect differ; `limits` then holds for those it does not know. `tool_names` and
+    call to one model, where that matters; `limits` then holds for models it does not know. `tool_names` and
     `call_ids` say which names it takes: others are replaced on the way out, and names of tools back again on the way
     in.
     """
@@ -184,7 +194,7 @@ class ProviderSide:
     limits: Mapping[Feature, Handling]
     tool_names: NameRule
     call_ids: NameRule
-    limits_of: Callable[[str], Mapping[Feature, Handling]] | None = None
+    limits_of: Callable[[Conversation, str], Mapping[Feature, Handling]] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ said in one delta.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
@@ -18,6 +19,7 @@ import msgspec
 
 __all__ = [
     "CONTENT",
+    "UPSTREAM_DETAILS",
     "BlockEnded",
     "Citation",
     "ErrorBody",
@@ -56,7 +58,8 @@ class Usage:
 class ErrorBody:
     """What a provider said about its own failure, unscrubbed: it may quote a credential or a prompt.
 
-    `code` is text whatever it was on the wire. `retry_after` is seconds, where the body itself states them.
+    `code` is text whatever it was on the wire. `retry_after` is seconds, where the body itself states them. `details`
+    are Google's: objects that name their ``@type``.
     """
 
     message: str
@@ -64,6 +67,7 @@ class ErrorBody:
     code: str | None = None
     param: str | None = None
     retry_after: float | None = None
+    details: tuple[Mapping[str, Any], ...] = ()
 
 
 #: Why an answer ended. `length` is a token limit (the context window too), `stop_sequence` one of the caller's own,
@@ -83,12 +87,14 @@ class Signature(msgspec.Struct, frozen=True):
 
 
 class Started(msgspec.Struct, frozen=True):
-    """The answer begins. `usage` is what is known so far, input only. `created` is seconds since the epoch."""
+    """The answer begins. `usage` is what is known so far, input only. `created` is seconds since the epoch.
+    `service_tier` is the one that serves it, where that is told already."""
 
     id: str = ""
     model: str = ""
     usage: Usage | None = None
     created: int | None = None
+    service_tier: str | None = None
 
 
 class TextDelta(msgspec.Struct, frozen=True):
@@ -196,6 +202,9 @@ Event = (
     | Finished
     | Failed
 )
+
+#: Under what name an error of ours keeps the details of a provider's.
+UPSTREAM_DETAILS: Final = "upstreamDetails"
 
 #: What commits a stream (SPEC §5): something a client has seen.
 CONTENT: Final = (TextDelta, RefusalDelta, ThinkingDelta, ThinkingSigned, ToolCallStarted, Opaque)

@@ -67,14 +67,21 @@ def _from_object(value: dict[str, Any]) -> ErrorBody | None:
 
 def _from_fields(error: dict[str, Any]) -> ErrorBody:
     message = _text(error.get("message")) or _text(error.get("msg")) or _text(error.get("detail")) or ""
-    reason, retry_after = _from_details(error.get("details"))
+    given = error.get("details")
+    reason, retry_after = _from_details(given)
     return ErrorBody(
         message,
         _text(error.get("type")) or _text(error.get("status")),
         reason or _code(error.get("code")),
         _text(error.get("param")),
         retry_after,
+        tuple(item for item in given if _is_typed(item)) if isinstance(given, list) else (),
     )
+
+
+def _is_typed(item: object) -> bool:
+    """Whether it is a detail as Google's APIs have them, which name their type."""
+    return isinstance(item, dict) and isinstance(item.get("@type"), str)
 
 
 def _from_details(details: object) -> tuple[str | None, float | None]:

@@ -103,6 +103,13 @@ def test_a_whole_stream():
     ]
 
 
+def test_the_tier_is_told_as_soon_as_it_is_known():
+    start, *_, delta, _ = read(encoded(Started(service_tier="flex"), Finished("stop", service_tier="default")))
+    assert start["message"]["usage"]["service_tier"] == "batch"
+    assert delta["usage"]["service_tier"] == "standard"
+    assert "service_tier" not in read(encoded(Started(service_tier="auto")))[0]["message"]["usage"]
+
+
 def test_input_that_is_known_late_is_told_late():
     start, *_, delta, _ = read(encoded(Started(), Finished("stop", Usage(1200, 7, 1000, 150))))
     assert start["message"]["usage"]["input_tokens"] == 0

@@ -8,16 +8,25 @@ import pytest
 
 from open_llm_auth.errors import InvalidRequest
 from open_llm_auth.wire.anthropic_messages import read_count_request, read_request, rewrite
+from open_llm_auth.wire.anthropic_messages.requests import given_up
 from open_llm_auth.wire.events import Signature
 from open_llm_auth.wire.signatures import seal, seal_call_id
 
-SAMPLES = sorted((Path(__file__).parents[2] / "golden" / "requests" / "anthropic-messages").glob("*.json"))
+SAMPLES = sorted(
+    path
+    for path in (Path(__file__).parents[2] / "golden" / "requests" / "anthropic-messages").glob("*.json")
+    if path.stem != "thinking_moved"  # it holds a signature in an envelope, which is taken out
+)
 HELLO = [{"role": "user", "content": "hi"}]
 FOREIGN = Signature("openai-responses", "gAAAA", "rs_1")
 
 
 def body(**fields):
     return json.dumps({"model": "m", "max_tokens": 5, "messages": HELLO, **fields}).encode()
+
+
+def asked(**fields):
+    return read_request(body(**fields)).envelope
 
 
 def sent(model="claude-sonnet-4-5", *, stream=False, **fields):
@@ -161,30 +170,57 @@ def test_signatures_in_the_ids_of_calls_stay_behind():
     ("model", "thinking", "expected"),
     [
         ("claude-sonnet-4-5", {"type": "enabled", "budget_tokens": 2000}, None),
-        ("claude-opus-4-8", {"type": "adaptive"}, None),
-        ("claude-opus-5", {"type": "adaptive"}, {"type": "disabled"}),
-        ("claude-opus-5", None, {"type": "disabled"}),
+        ("glm-5.1", {"type": "enabled", "budget_tokens": 2000}, {"type": "disabled"}),
+        ("claude-sonnet-4-6", {"type": "enabled", "budget_tokens": 2000}, {"type": "adaptive"}),
+        ("claude-sonnet-4-6", {"type": "adaptive"}, {"type": "adaptive"}),
+        ("claude-opus-4-8", {"type": "adaptive"}, {"type": "adaptive"}),
+        ("claude-opus-5", {"type": "adaptive"}, {"type": "adaptive"}),
+        ("claude-opus-5", None, None),
         ("claude-fable-5", {"type": "adaptive"}, {"type": "adaptive"}),
         ("claude-opus-4-8", {"type": "disabled"}, {"type": "disabled"}),
         ("claude-opus-4-8", None, None),
     ],
 )
-def test_a_turn_that_lost_its_thinking_goes_on_without(model, thinking, expected):
+def test_a_turn_that_lost_its_thinking_goes_on_as_the_model_can(model, thinking, expected):
     foreign = {"type": "thinking", "thinking": "hm", "signature": seal(FOREIGN)}
-    asked = {} if thinking is None else {"thinking": thinking}
-    assert sent(model, messages=history(foreign, CALL), **asked).get("thinking") == expected
+    wanted = {} if thinking is None else {"thinking": thinking}
+    assert sent(model, messages=history(foreign, CALL), **wanted).get("thinking") == expected
 
 
 def test_what_goes_with_thinking_goes_with_it():
     foreign = {"type": "thinking", "thinking": "hm", "signature": ""}
     fields = {
-        "thinking": {"type": "adaptive"},
+        "thinking": {"type": "enabled", "budget_tokens": 2000},
         "output_config": {"effort": "max"},
         "context_management": {"edits": [{"type": "clear_thinking_20251015"}]},
     }
-    written = sent("claude-opus-5", messages=history(foreign, CALL), **fields)
+    written = sent("claude-opus-4-5", messages=history(foreign, CALL), **fields)
     assert written["output_config"] == {"effort": "high"}
     assert written["context_management"] == {"edits": []}
+
+
+@pytest.mark.parametrize(
+    ("model", "names"),
+    [("claude-sonnet-4-5", ("reasoning_budget",)), ("glm-5.1", ("reasoning_budget",)), ("claude-sonnet-4-6", ())],
+)
+def test_thinking_that_is_off_now_is_owned_up_to(model, names):
+    thinking = {"type": "enabled", "budget_tokens": 2000}
+    foreign = {"type": "thinking", "thinking": "hm", "signature": seal(FOREIGN)}
+    envelope = asked(messages=history(foreign, CALL), thinking=thinking)
+    assert given_up(envelope, rewrite(envelope, model, False)) == names
+    off = asked(messages=history(foreign, CALL), thinking={"type": "disabled"})
+    assert given_up(off, rewrite(off, model, False)) == ()
+    plain = asked(messages=history(CALL))
+    assert given_up(plain, rewrite(plain, model, False)) == ()
+
+
+def test_what_claude_signed_on_bedrock_is_told_to_claude_as_it_is():
+    elsewhere = {"type": "thinking", "thinking": "hm", "signature": seal(Signature("bedrock-converse", "own"))}
+    own = {"type": "thinking", "thinking": "hm", "signature": "own"}
+    assert sent("claude-opus-4-6", messages=history(elsewhere, CALL))["messages"] == history(own, CALL)
+    assert sent("glm-5.1", messages=history(elsewhere, CALL))["messages"] == history(CALL)
+    hidden = {"type": "redacted_thinking", "data": seal(Signature("bedrock-converse", "blob"))}
+    assert sent("claude-opus-4-6", messages=history(elsewhere, hidden, CALL))["messages"] == history(CALL)
 
 
 def test_a_turn_that_never_had_thinking_is_the_clients_own_affair():

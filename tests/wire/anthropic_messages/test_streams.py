@@ -243,7 +243,7 @@ def test_input_that_is_known_late_counts():
         "message_start", message={"usage": {"input_tokens": 0, "output_tokens": 0, "service_tier": "priority"}}
     )
     assert decoded(start + late + STOP) == [
-        Started(usage=Usage()),
+        Started(usage=Usage(), service_tier="priority"),
         Finished("stop_sequence", Usage(1050, 7, 1000), "END", "priority"),
     ]
 

@@ -3,8 +3,28 @@
 import pytest
 
 from open_llm_auth.wire.anthropic_messages.families import family_of
-from open_llm_auth.wire.anthropic_messages.thinking import ask, lacks_thinking, turn_off
-from open_llm_auth.wire.conversation import Reasoning
+from open_llm_auth.wire.anthropic_messages.thinking import (
+    Standing,
+    ask,
+    lacks_thinking,
+    replayable,
+    standing_of,
+    thinks,
+    turn_adaptive,
+    turn_off,
+)
+from open_llm_auth.wire.conversation import (
+    Conversation,
+    Reasoning,
+    Text,
+    Thinking,
+    Tool,
+    ToolCall,
+    ToolChoice,
+    ToolResult,
+    Turn,
+)
+from open_llm_auth.wire.events import Signature
 
 OLD, SONNET_45, SONNET_46, OPUS_48, OPUS_5, FABLE, GLM = (
     family_of(name)
@@ -22,8 +42,11 @@ MEDIUM = Reasoning(effort="medium")
 OFF = Reasoning(enabled=False)
 
 
-def said(reasoning, family, max_tokens=None, *, possible=True):
-    thought = ask(reasoning, family, max_tokens, possible=possible)
+FREE, FORCED, UNPROVEN = Standing(), Standing(possible=False), Standing(proven=False)
+
+
+def said(reasoning, family, max_tokens=None, standing=FREE):
+    thought = ask(reasoning, family, max_tokens, standing)
     return thought.field, thought.effort, thought.max_tokens
 
 
@@ -48,14 +71,14 @@ def test_an_effort_is_said_as_the_family_takes_it(family, expected):
     [
         (SONNET_45, ({"type": "enabled", "budget_tokens": 2048}, None)),
         (SONNET_46, ({"type": "enabled", "budget_tokens": 2048}, None)),
-        (OPUS_48, ({"type": "adaptive", "display": "summarized"}, "low")),
+        (OPUS_48, ({"type": "adaptive", "display": "summarized"}, "medium")),
     ],
 )
 def test_a_budget_is_said_as_the_family_takes_it(family, expected):
     assert said(Reasoning(budget=2048), family)[:2] == expected
 
 
-@pytest.mark.parametrize(("budget", "effort"), [(1, "low"), (4096, "low"), (8000, "medium"), (31_999, "high")])
+@pytest.mark.parametrize(("budget", "effort"), [(1, "low"), (1024, "low"), (8192, "medium"), (31_999, "high")])
 def test_larger_budgets_are_greater_efforts(budget, effort):
     assert said(Reasoning(budget=budget), OPUS_5)[1] == effort
 
@@ -122,14 +145,34 @@ def test_a_model_that_thinks_unasked_gets_room_for_it():
 
 @pytest.mark.parametrize("family", [SONNET_45, SONNET_46, OPUS_48])
 def test_impossible_thinking_is_left_out(family):
-    thought = ask(MEDIUM, family, None, possible=False)
+    thought = ask(MEDIUM, family, None, FORCED)
     assert (thought.field, thought.on, thought.off) == (None, False, True)
 
 
 @pytest.mark.parametrize("reasoning", [MEDIUM, None])
 def test_impossible_thinking_is_told_to_models_that_think_unasked(reasoning):
-    assert ask(reasoning, OPUS_5, None, possible=False).field == {"type": "disabled"}
-    assert ask(reasoning, FABLE, None, possible=False).field is None
+    assert ask(reasoning, OPUS_5, None, FORCED).field == {"type": "disabled"}
+    assert ask(reasoning, FABLE, None, FORCED).field is None
+
+
+@pytest.mark.parametrize(
+    ("family", "expected"),
+    [
+        (SONNET_45, (None, None)),
+        (GLM, ({"type": "disabled"}, None)),
+        (SONNET_46, ({"type": "adaptive"}, "medium")),
+        (OPUS_48, ({"type": "adaptive", "display": "summarized"}, "medium")),
+        (OPUS_5, ({"type": "adaptive", "display": "summarized"}, "medium")),
+    ],
+)
+@pytest.mark.parametrize("reasoning", [MEDIUM, Reasoning(budget=4096)])
+def test_a_turn_that_lost_its_thinking_goes_on_adaptively_where_the_model_can(reasoning, family, expected):
+    """With a budget the API wants the turn to begin with thinking; adaptively it does not."""
+    assert said(reasoning, family, standing=UNPROVEN)[:2] == expected
+
+
+def test_a_model_that_thinks_unasked_is_left_alone_where_a_turn_lost_its_thinking():
+    assert said(None, OPUS_5, standing=UNPROVEN) == (None, None, 32_000)
 
 
 def test_words_that_nobody_wants_are_left_out_where_a_model_can():
@@ -175,6 +218,91 @@ def answered(*blocks):
 )
 def test_a_turn_of_calls_without_its_thinking_is_found(messages, lacks):
     assert lacks_thinking(messages) is lacks
+
+
+# ---------------------------------------------------------------------------------------------- where a call stands
+
+CLAUDE, BEDROCK = "anthropic-messages", "bedrock-converse"
+ASK = Turn("user", (Text("hi"),))
+LOOK = ToolCall("c", "look")
+LOOKED = Turn("user", (ToolResult("c", "look", (Text("r"),)),))
+OFFERED = (Tool("look"),)
+
+
+def signed_by(origin, text="hm", *, redacted=False):
+    return Thinking(text, Signature(origin, "sig"), redacted=redacted)
+
+
+def after(*parts, **fields):
+    """A call that answers a tool, which these parts led to."""
+    return Conversation((ASK, Turn("assistant", (*parts, LOOK)), LOOKED), tools=OFFERED, **fields)
+
+
+@pytest.mark.parametrize(
+    ("conversation", "standing"),
+    [
+        (Conversation((ASK,)), FREE),
+        (Conversation((ASK, Turn("assistant", (Text("I"),)))), FORCED),
+        (Conversation((ASK, Turn("assistant", (Text(" "),)))), FREE),
+        (Conversation((ASK,), tools=OFFERED, tool_choice=ToolChoice("required")), FORCED),
+        (Conversation((ASK,), tool_choice=ToolChoice("required")), FREE),
+        (
+            Conversation((ASK,), tools=OFFERED, tool_choice=ToolChoice("allowed", names=("look",), must_call=True)),
+            FORCED,
+        ),
+        (Conversation((ASK,), tools=OFFERED, tool_choice=ToolChoice("allowed", names=("look",))), FREE),
+        (after(), UNPROVEN),
+        (after(signed_by(CLAUDE)), FREE),
+        (after(signed_by(BEDROCK)), FREE),
+        (after(signed_by("google-genai")), UNPROVEN),
+        (after(Thinking("hm")), UNPROVEN),
+        (after(Text("Let me look."), signed_by(CLAUDE)), UNPROVEN),
+    ],
+)
+def test_a_call_is_seen_for_what_there_is_against_thinking(conversation, standing):
+    assert standing_of(conversation, CLAUDE, SONNET_45) == standing
+
+
+@pytest.mark.parametrize("asked", [{"budget": 2048}, {"effort": "low"}, {"enabled": True}])
+def test_a_call_that_asks_for_thinking_in_vain_is_told_from_one_that_gets_it(asked):
+    reasoning = Reasoning(**asked)
+    assert thinks(after(signed_by(CLAUDE), reasoning=reasoning), CLAUDE, SONNET_45)
+    assert not thinks(after(reasoning=reasoning), CLAUDE, SONNET_45)
+    assert thinks(after(reasoning=reasoning), CLAUDE, SONNET_46)
+    assert not thinks(Conversation((ASK,), reasoning=reasoning), CLAUDE, OLD)
+    assert thinks(after(reasoning=OFF), CLAUDE, SONNET_45)
+    assert thinks(after(), CLAUDE, SONNET_45)
+
+
+@pytest.mark.parametrize("dialect", [CLAUDE, BEDROCK])
+def test_what_claude_signed_anywhere_is_taken_by_claude_everywhere(dialect):
+    mine, others = [signed_by(CLAUDE), signed_by(BEDROCK)], [signed_by("google-genai"), Thinking("unsigned")]
+    assert replayable([*mine, Text("a"), *others], dialect, SONNET_46) == [*mine, Text("a")]
+
+
+@pytest.mark.parametrize("family", [GLM, None])
+def test_other_makers_models_get_back_what_their_own_dialect_signed(family):
+    assert replayable([signed_by(CLAUDE), signed_by(BEDROCK), LOOK], BEDROCK, family) == [signed_by(BEDROCK), LOOK]
+
+
+def test_thinking_beside_what_another_platform_withheld_stays_behind_with_it():
+    """Blocks that follow each other come back all or none."""
+    hidden = signed_by(BEDROCK, "", redacted=True)
+    parts = [signed_by(BEDROCK), hidden, Text("a"), signed_by(BEDROCK, "then"), LOOK]
+    assert replayable(parts, CLAUDE, SONNET_46) == [Text("a"), signed_by(BEDROCK, "then"), LOOK]
+    assert replayable(parts, BEDROCK, SONNET_46) == parts
+
+
+def test_a_budget_becomes_an_effort_where_thinking_becomes_adaptive():
+    budget = {"type": "enabled", "budget_tokens": 20_000, "display": "omitted"}
+    assert turn_adaptive({"thinking": budget, "top_k": 3}, SONNET_46) == {
+        "thinking": {"type": "adaptive", "display": "omitted"},
+        "output_config": {"effort": "high"},
+        "top_k": 3,
+    }
+    kept = turn_adaptive({"thinking": budget, "output_config": {"effort": "low", "format": 1}}, SONNET_46)
+    assert kept["output_config"] == {"effort": "low", "format": 1}
+    assert "output_config" not in turn_adaptive({"thinking": {"type": "enabled", "budget_tokens": "x"}}, SONNET_46)
 
 
 def test_turning_off_takes_along_what_is_refused_then():

@@ -8,8 +8,8 @@ import pytest
 
 from open_llm_auth.errors import InvalidRequest
 from open_llm_auth.wire.anthropic_messages import read_conversation, read_count_request, write_request
-from open_llm_auth.wire.anthropic_messages.writing import LIMITS
-from open_llm_auth.wire.carrying import FEATURES, features_of
+from open_llm_auth.wire.anthropic_messages.writing import LIMITS, limits_of
+from open_llm_auth.wire.carrying import FEATURES, check_carried, features_of
 from open_llm_auth.wire.conversation import (
     Audio,
     CacheControl,
@@ -220,11 +220,43 @@ def test_redacted_thinking_goes_back_as_it_came():
     assert "thinking" in body
 
 
-@pytest.mark.parametrize(("model", "field"), [("claude-sonnet-4-5", None), ("claude-opus-5", {"type": "disabled"})])
+@pytest.mark.parametrize(("model", "field"), [("claude-sonnet-4-5", None), ("glm-5.1", {"type": "disabled"})])
 def test_a_turn_of_calls_whose_thinking_is_lost_is_not_thought_about(model, field):
     body = written(Conversation(LOST, **THINK), model)
     assert body.get("thinking") == field
     assert "output_config" not in body
+
+
+def test_a_turn_of_calls_whose_thinking_is_lost_is_thought_about_adaptively_where_that_can_be():
+    body = written(Conversation(LOST, **THINK), "claude-opus-4-6")
+    assert (body["thinking"], body["output_config"]) == ({"type": "adaptive"}, {"effort": "medium"})
+    assert [block["type"] for block in body["messages"][1]["content"]] == ["tool_use"]
+
+
+@pytest.mark.parametrize("reasoning", [Reasoning(budget=2048), Reasoning(effort="low")])
+def test_thinking_that_was_asked_for_and_has_to_be_off_is_dropped_and_said_so(reasoning):
+    def left_out(turns, model, **fields):
+        call = Conversation(turns, tools=(TOOL,), reasoning=reasoning, **fields)
+        return check_carried(call, limits_of(call, model), target=NAME, strict=False)
+
+    (name,) = (feature for feature in features_of(using(reasoning=reasoning)))
+    assert left_out(LOST, "claude-sonnet-4-5") == (name,)
+    assert left_out(LOST, "claude-opus-4-6") == ()
+    assert left_out(TURN, "claude-sonnet-4-5") == ()
+    assert left_out((ASK,), "claude-opus-4-6", tool_choice=ToolChoice("required")) == (name,)
+    assert left_out((ASK,), "claude-3-5-haiku-latest") == (name,)
+    call = Conversation(LOST, reasoning=reasoning)
+    with pytest.raises(InvalidRequest, match="reasoning_"):
+        check_carried(call, limits_of(call, "claude-sonnet-4-5"), target=NAME, strict=True)
+
+
+def test_what_claude_signed_on_bedrock_goes_to_claude_alone():
+    elsewhere = Thinking("hm", Signature("bedrock-converse", "sig"))
+    call = Conversation((ASK, Turn("assistant", (elsewhere, CALL)), RESULT), **THINK)
+    block = {"type": "thinking", "thinking": "hm", "signature": "sig"}
+    assert written(call)["messages"][1]["content"][0] == block
+    assert written(call)["thinking"]["type"] == "enabled"
+    assert written(call, "glm-5.1")["messages"][1]["content"][0]["type"] == "tool_use"
 
 
 def test_lost_thinking_of_a_turn_that_is_over_does_not_matter():
@@ -410,6 +442,7 @@ def test_what_was_written_reads_as_what_was_meant():
         tool_choice=ToolChoice("auto"),
         parallel_tool_calls=False,
         max_tokens=9000,
+        must_limit=True,
         stop=("STOP",),
         reasoning=Reasoning(True, budget=2048),
         user="u",
@@ -453,6 +486,7 @@ USES = {
     "json_object": (using(output=OutputFormat()), "JSON object"),
     "json_schema": (using(output=OutputFormat(MARKED)), MARK),
     "logprobs": (using(logprobs=17), "17"),
+    "max_tokens": (using(max_tokens=31_337), "31337"),
     "metadata": (using(metadata={"k": MARK}), MARK),
     "mid_conversation_system": (using(Text(MARK), role="system"), MARK),
     "n": (using(choices=137), "137"),

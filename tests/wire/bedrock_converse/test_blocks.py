@@ -90,7 +90,6 @@ def test_each_part_is_its_block(part: Part, block: object) -> None:
         Text(" \n"),
         Text(" ", CacheControl()),
         Thinking("unsigned"),
-        Thinking("hm", Signature("anthropic-messages", "c2ln")),
         OpaquePart("x", "server_tool_use", {}),
     ],
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import msgspec
@@ -114,6 +115,7 @@ CASES: dict[Feature, tuple[Conversation, str]] = {
     "json_object": (asks(output=OutputFormat()), "one JSON object"),
     "json_schema": (asks(output=OutputFormat(SCHEMA)), MARK),
     "logprobs": (asks(logprobs=17), "17"),
+    "max_tokens": (asks(max_tokens=31_337), "31337"),
     "metadata": (asks(metadata={"key": MARK}), MARK),
     "mid_conversation_system": (Conversation((ASK, Turn("system", (Text(MARK),)))), MARK),
     "n": (asks(choices=17), "17"),
@@ -169,7 +171,7 @@ CASES: dict[Feature, tuple[Conversation, str]] = {
 def test_what_the_table_says_is_what_is_written(feature: Feature, model: str) -> None:
     conversation, marker = CASES[feature]
     assert feature in set(features_of(conversation))
-    handling = limits_of(model).get(feature)
+    handling = limits_of(conversation, model).get(feature)
     try:
         body = msgspec.json.encode(write_request(conversation, model)).decode()
     except InvalidRequest:
@@ -182,19 +184,28 @@ def test_what_the_table_says_is_what_is_written(feature: Feature, model: str) ->
 @pytest.mark.parametrize("feature", ["temperature", "top_p", "top_k"])
 def test_the_newest_models_choose_their_words_by_themselves(feature: Feature) -> None:
     conversation, marker = CASES[feature]
-    assert limits_of(OPUS_47)[feature] == "dropped"
+    assert limits_of(conversation, OPUS_47)[feature] == "dropped"
     assert marker not in msgspec.json.encode(write_request(conversation, OPUS_47)).decode()
 
 
 def test_the_table_of_the_dialect_is_that_of_a_model_nobody_knows() -> None:
     side = DIALECT.provider
     assert side is not None
-    assert side.limits == LIMITS == limits_of("sample-model")
+    assert side.limits == LIMITS == limits_of(asks(), "sample-model")
     assert side.limits_of is limits_of
 
 
 @pytest.mark.parametrize("model", ["sample-model", SONNET_45])
 def test_several_answers_at_once_are_refused(model: str) -> None:
+    call = asks(choices=2)
     with pytest.raises(InvalidRequest) as caught:
-        check_carried(asks(choices=2), limits_of(model), target="bedrock-converse", strict=False)
+        check_carried(call, limits_of(call, model), target="bedrock-converse", strict=False)
     assert caught.value.param == "n"
+
+
+def test_thinking_that_has_to_be_off_is_dropped_and_said_so() -> None:
+    lost = answered(ToolResult("c1", "f", (Text("x"),)))
+    for model, handling in ((SONNET_45, "dropped"), (OPUS_46, "adapted")):
+        call = replace(lost, reasoning=Reasoning(budget=2048))
+        assert limits_of(call, model)["reasoning_budget"] == handling
+        assert limits_of(lost, model)["reasoning_budget"] == "adapted"

@@ -368,8 +368,8 @@ def test_an_effort_is_asked_of_the_newer_models_in_converses_own_field() -> None
             Reasoning(effort="xhigh"),
             {"reasoningConfig": {"type": "enabled", "maxReasoningEffort": "high"}},
         ),
-        ("openai.gpt-oss-120b-1:0", Reasoning(budget=2000), {"reasoning_effort": "low"}),
-        ("openai.gpt-oss-120b-1:0", Reasoning(budget=10_000), {"reasoning_effort": "medium"}),
+        ("openai.gpt-oss-120b-1:0", Reasoning(budget=1000), {"reasoning_effort": "low"}),
+        ("openai.gpt-oss-120b-1:0", Reasoning(budget=8192), {"reasoning_effort": "medium"}),
         ("openai.gpt-oss-120b-1:0", Reasoning(budget=50_000), {"reasoning_effort": "high"}),
         ("openai.gpt-oss-120b-1:0", Reasoning(enabled=True), {"reasoning_effort": "medium"}),
         ("openai.gpt-oss-120b-1:0", Reasoning(enabled=False), None),
@@ -396,9 +396,24 @@ def test_high_effort_of_nova_gives_way_to_a_limit_of_tokens() -> None:
 def test_a_call_without_its_reasoning_turns_thinking_off(model: str) -> None:
     asked = Reasoning(enabled=True, budget=2048)
     assert thinking_of(replace(called(THOUGHT), reasoning=asked), model) == {"type": "enabled", "budget_tokens": 2048}
-    elsewhere = Thinking("I should look.", Signature("anthropic-messages", "c2ln"))
+    elsewhere = Thinking("I should look.", Signature("google-genai", "c2ln"))
     for parts in ((), (elsewhere,), (Text("Let me look."), THOUGHT)):
         assert thinking_of(replace(called(*parts), reasoning=asked), model) is None
+
+
+def test_a_call_without_its_reasoning_is_thought_about_adaptively_where_that_can_be() -> None:
+    asked = replace(called(), reasoning=Reasoning(enabled=True, budget=2048))
+    assert thinking_of(asked, "anthropic.claude-opus-4-6-v1") == {"type": "adaptive"}
+
+
+def test_what_claude_signed_at_anthropic_goes_back_to_claude_alone() -> None:
+    signature = SEAL.sign("I should look.")
+    elsewhere = Thinking("I should look.", Signature("anthropic-messages", signature))
+    asked = replace(called(elsewhere), reasoning=Reasoning(enabled=True, budget=2048))
+    words = {"text": "I should look.", "signature": signature}
+    assert body(asked)["messages"][1]["content"][0] == {"reasoningContent": {"reasoningText": words}}
+    assert thinking_of(asked) == {"type": "enabled", "budget_tokens": 2048}
+    assert "reasoningContent" not in body(asked, "openai.gpt-oss-120b-1:0")["messages"][1]["content"][0]
 
 
 def test_calls_of_an_earlier_turn_do_not_matter() -> None:

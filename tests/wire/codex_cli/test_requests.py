@@ -34,8 +34,8 @@ def test_a_plain_call_is_its_text():
         (Reasoning(effort="medium"), "medium"),
         (Reasoning(effort="max"), "xhigh"),
         (Reasoning(effort="novel"), None),
-        (Reasoning(budget=2048), "low"),
-        (Reasoning(budget=2049), "medium"),
+        (Reasoning(budget=1024), "low"),
+        (Reasoning(budget=1025), "medium"),
         (Reasoning(budget=32_000), "high"),
     ],
 )

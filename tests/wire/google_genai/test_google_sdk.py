@@ -255,3 +255,16 @@ def test_a_schema_for_the_answer_is_read(served):
     config = {"response_mime_type": "application/json", "response_json_schema": schema}
     served.client.models.generate_content(model="gemini", contents="hi", config=config)
     assert read_conversation(read_request(served.asked.body).envelope).output.schema == schema
+
+
+@pytest.mark.parametrize("events", [EVENTS, (TextDelta("Yes."), Finished("stop"))], ids=["calls", "text"])
+def test_a_chat_keeps_what_was_streamed_in_its_history(served, events):
+    """The SDK leaves an answer out of it where any response has no part that it takes."""
+    served.events = events
+    chat = served.client.chats.create(model="gemini", config=THINKING)
+    assert [chunk.candidates[0].content.parts for chunk in chat.send_message_stream("hi")]
+    asked, *kept = chat.get_history(curated=True)
+    assert (asked.role, kept[-1].role) == ("user", "model")
+    assert [part.function_call.name for content in kept for part in content.parts if part.function_call] == [
+        event.name for event in events if isinstance(event, ToolCallStarted)
+    ]

@@ -21,7 +21,7 @@ from open_llm_auth.wire.conversation import (
 from open_llm_auth.wire.events import Signature
 from open_llm_auth.wire.google_genai.fields import Node
 from open_llm_auth.wire.google_genai.history import read_turns
-from open_llm_auth.wire.signatures import seal, seal_call_id
+from open_llm_auth.wire.signatures import Recalled, seal, seal_call_id, seal_thinking
 
 PNG = base64.b64encode(b"\x89PNG\xff\xfe").decode()
 OWN = Signature("google-genai", "c2lnbmF0dXJl")
@@ -219,6 +219,46 @@ def test_signatures_of_calls_are_read_from_both_places():
     assert signed.signature == OWN
     travelled = turns(model({"functionCall": {"id": seal_call_id("c1", FOREIGN), "name": "look"}}))[0].parts[0]
     assert (travelled.id, travelled.signature) == ("c1", FOREIGN)
+
+
+HELD = Thinking("hm", FOREIGN)
+AFTER = Thinking("then", Signature("anthropic-messages", "second"))
+
+
+@pytest.mark.parametrize("urlsafe", [False, True])
+def test_thinking_that_travelled_in_a_call_stands_before_it_again(urlsafe):
+    sealed = seal_thinking(Recalled((HELD,), (AFTER,)))
+    if urlsafe:
+        sealed = base64.urlsafe_b64encode(base64.b64decode(sealed)).decode().rstrip("=")
+    ((_, turn),) = (turns(user({"text": "hi"}), model({"text": "Let me look."}, call(thoughtSignature=sealed))),)
+    assert turn.parts == (HELD, Text("Let me look."), AFTER, ToolCall("call_1_1", "look"))
+
+
+@pytest.mark.parametrize(
+    "beside",
+    [
+        [{"text": "hm", "thought": True, "thoughtSignature": seal(FOREIGN)}],
+        [{"text": "h", "thought": True}, {"text": "m", "thought": True}],
+        [{"text": "hm", "thought": True}, {"text": "", "thought": True, "thoughtSignature": seal(FOREIGN)}],
+    ],
+)
+def test_thinking_that_came_back_in_two_ways_is_there_once(beside):
+    sealed = seal_thinking(Recalled((HELD,)))
+    (turn,) = turns(model(*beside, {"text": "So."}, call(thoughtSignature=sealed), call("wait")))
+    looked, waited = ToolCall(f"call_0_{len(beside) + 1}", "look"), ToolCall(f"call_0_{len(beside) + 2}", "wait")
+    assert turn.parts == (HELD, Text("So."), looked, waited)
+
+
+def test_thinking_before_an_earlier_call_is_left_to_that():
+    first, second = (seal_thinking(Recalled((thinking,))) for thinking in (HELD, AFTER))
+    (turn,) = turns(model(call(thoughtSignature=first), call("wait", thoughtSignature=second)))
+    assert turn.parts == (HELD, ToolCall("call_0_0", "look"), AFTER, ToolCall("call_0_1", "wait"))
+
+
+def test_an_envelope_that_was_spoiled_is_a_signature_like_any_other():
+    spoiled = seal_thinking(Recalled((HELD,)))[:-8]
+    (turn,) = turns(model(call(thoughtSignature=spoiled)))
+    assert turn.parts == (ToolCall("call_0_0", "look", signature=Signature("google-genai", spoiled)),)
 
 
 def test_the_answer_to_a_call_whose_id_carries_a_signature_finds_it():

@@ -15,7 +15,7 @@ from open_llm_auth.wire.events import Usage
 from open_llm_auth.wire.google_genai import StreamRelay
 
 GOLDEN = Path(__file__).parents[2] / "golden/replies/google-genai"
-SAMPLES = sorted(path for path in GOLDEN.glob("*.sse") if path.stem != "stream_error")
+SAMPLES = sorted(path for path in GOLDEN.glob("*.sse") if path.stem not in ("stream_error", "blocked"))
 
 
 def event(*parts, **more):
@@ -37,6 +37,13 @@ def test_a_stream_goes_on_byte_for_byte(sample, chop):
     assert fed(relay, chop(sample.read_bytes())) + relay.end() == sample.read_bytes()
     assert (relay.committed, relay.done, relay.failure) == (True, True, None)
     assert relay.usage.output == 7
+
+
+def test_an_answer_that_was_blocked_is_whole_without_a_candidate(chop):
+    sample = (GOLDEN / "blocked.sse").read_bytes()
+    relay = StreamRelay()
+    assert fed(relay, chop(sample)) + relay.end() == sample
+    assert (relay.committed, relay.done, relay.failure, relay.usage.input) == (False, True, None, 20)
 
 
 @pytest.mark.parametrize("chop_again", [1, 7])

@@ -10,6 +10,7 @@ import pytest
 
 from open_llm_auth.errors import UpstreamInvalidResponse
 from open_llm_auth.wire import sse
+from open_llm_auth.wire.conversation import Thinking
 from open_llm_auth.wire.dialect import Answering
 from open_llm_auth.wire.events import (
     BlockEnded,
@@ -29,7 +30,7 @@ from open_llm_auth.wire.events import (
     Usage,
 )
 from open_llm_auth.wire.google_genai import StreamDecoder, read_reply, read_usage, unfold, write_reply
-from open_llm_auth.wire.signatures import seal
+from open_llm_auth.wire.signatures import Recalled, seal, seal_thinking, unseal_thinking
 
 GOLDEN = Path(__file__).parents[2] / "golden/replies/google-genai"
 SAMPLES = sorted(path for path in GOLDEN.glob("*.json") if not path.stem.startswith("error"))
@@ -149,11 +150,20 @@ def test_blocks_are_parts():
         {"text": "hm", "thought": True, "thoughtSignature": seal(FOREIGN)},
         {"text": "a"},
         {"text": "b"},
-        {"functionCall": {"id": "c1", "name": "look", "args": {"a": 1}}},
+        {
+            "functionCall": {"id": "c1", "name": "look", "args": {"a": 1}},
+            "thoughtSignature": seal_thinking(Recalled((Thinking("hm", FOREIGN),))),
+        },
         {"functionCall": {"id": "c2", "name": "wait", "args": {}}},
         {"text": "no"},
         {"executableCode": {}},
     ]
+
+
+def test_thoughts_that_are_not_shown_travel_in_their_call():
+    (text, call) = parts(ThinkingDelta("hm"), ThinkingSigned(FOREIGN), TextDelta("a"), ToolCallStarted("c", "look"))
+    assert text == {"text": "a"}
+    assert unseal_thinking(call["thoughtSignature"]) == Recalled((Thinking("hm", FOREIGN),))
 
 
 def test_thoughts_are_not_shown_to_who_did_not_ask():

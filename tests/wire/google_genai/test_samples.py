@@ -47,7 +47,7 @@ def replied(name: str):
 
 def test_the_requests_say_what_their_names_say():
     names = "text unicode tools parallel_tools tool_error image json_schema thinking thinking_tools cache stop length"
-    assert {path.stem for path in REQUESTS} == set(names.split(" "))
+    assert {path.stem for path in REQUESTS} == {*names.split(" "), "thinking_moved"}
     text = asked("text")
     assert (text.system, text.max_tokens, text.temperature) == ((Text("You are terse."),), 100, 0.5)
     assert text.turns[0].parts == (Text("What is the weather in Paris?"),)
@@ -71,6 +71,8 @@ def test_the_histories_say_what_their_names_say():
     thought, call = asked("thinking_tools").turns[1].parts
     assert thought == Thinking("I should look.", summary=True)
     assert call == ToolCall("call_paris", "get_weather", '{"city":"Paris"}', signature=OWN)
+    moved = Thinking("I should look.", Signature("bedrock-converse", OWN.value))
+    assert asked("thinking_moved").turns[1].parts == (moved, replace(call, signature=None))
 
 
 @pytest.mark.parametrize("path", REQUESTS, ids=lambda path: path.stem)

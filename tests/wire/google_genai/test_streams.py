@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from open_llm_auth.errors import UpstreamInvalidResponse, UpstreamUnreachable
 from open_llm_auth.wire import sse
+from open_llm_auth.wire.conversation import Thinking
 from open_llm_auth.wire.dialect import Answering
 from open_llm_auth.wire.events import (
     BlockEnded,
@@ -33,7 +34,7 @@ from open_llm_auth.wire.events import (
     Usage,
 )
 from open_llm_auth.wire.google_genai import StreamDecoder, StreamEncoder
-from open_llm_auth.wire.signatures import seal
+from open_llm_auth.wire.signatures import Recalled, seal, unseal_thinking
 
 SAMPLES = sorted((Path(__file__).parents[2] / "golden/replies/google-genai").glob("*.sse"))
 SHOWN = {"generationConfig": msgspec.Raw(b'{"thinkingConfig":{"includeThoughts":true}}')}
@@ -185,19 +186,20 @@ def test_a_call_is_written_once_it_is_whole():
     assert json.loads(call)["candidates"][0]["content"]["parts"] == [
         {"functionCall": {"id": "c1", "name": "look", "args": {"a": 1}}}
     ]
-    second, last = (json.loads(data) for data in datas(stream.feed([Finished("tool_calls")])))
-    assert second["candidates"][0]["content"]["parts"][0]["functionCall"] == {"id": "c2", "name": "wait", "args": {}}
+    (last,) = (json.loads(data) for data in datas(stream.feed([BlockEnded(), Finished("tool_calls")])))
+    # A last response with an empty text beside calls would be no valid one to older SDKs.
+    assert last["candidates"][0]["content"]["parts"] == [{"functionCall": {"id": "c2", "name": "wait", "args": {}}}]
     assert last["candidates"][0]["finishReason"] == "STOP"
 
 
-@pytest.mark.parametrize("after", [TextDelta("a"), BlockEnded(), ThinkingDelta("b"), Finished("stop")])
+@pytest.mark.parametrize("after", [TextDelta("a"), ThinkingDelta("b"), Finished("stop")])
 def test_a_call_is_whole_where_anything_else_begins(after):
     assert "functionCall" in parts(ToolCallStarted("c", "look"), after)[0]
 
 
 def test_the_text_of_a_custom_call_is_its_one_argument():
     (part,) = parts(
-        ToolCallStarted("c", "patch", custom=True), ToolCallDelta("*** a"), ToolCallDelta("b"), BlockEnded()
+        ToolCallStarted("c", "patch", custom=True), ToolCallDelta("*** a"), ToolCallDelta("b"), Finished("stop")
     )
     assert part["functionCall"]["args"] == {"input": "*** ab"}
 
@@ -246,10 +248,51 @@ def test_thoughts_are_not_shown_to_who_did_not_ask(envelope):
 def test_a_signature_of_this_dialect_is_written_as_it_is():
     own = Signature("google-genai", "c2ln")
     assert parts(TextDelta("a"), ThinkingSigned(own)) == [{"text": "a"}, {"text": "", "thoughtSignature": "c2ln"}]
-    (call,) = parts(ToolCallStarted("c", "look", signature=own), BlockEnded())
+    (call,) = parts(ToolCallStarted("c", "look", signature=own), Finished("stop"))
     assert call["thoughtSignature"] == "c2ln"
-    (call,) = parts(ToolCallStarted("c", "look", signature=FOREIGN), BlockEnded())
+    (call,) = parts(ToolCallStarted("c", "look", signature=FOREIGN), Finished("stop"))
     assert call["thoughtSignature"] == seal(FOREIGN)
+
+
+def led_by(*events, envelope=None):
+    """What travelled in the first call of an answer that these events begin."""
+    told = parts(*events, ToolCallStarted("c", "look"), Finished("tool_calls"), envelope=envelope or {})
+    return unseal_thinking(next(part["thoughtSignature"] for part in told if "functionCall" in part))
+
+
+@pytest.mark.parametrize("envelope", [{}, SHOWN], ids=["hidden", "shown"])
+def test_the_thinking_of_others_travels_in_the_call_that_it_led_to(envelope):
+    """gemini-cli keeps no thoughts in its history, and calls with their signatures it does."""
+    assert led_by(ThinkingDelta("h"), ThinkingDelta("m"), ThinkingSigned(FOREIGN), envelope=envelope) == Recalled(
+        (Thinking("hm", FOREIGN),)
+    )
+
+
+def test_thinking_is_known_by_its_place_before_the_call():
+    hidden = ThinkingSigned(FOREIGN, redacted=True)
+    assert led_by(
+        ThinkingDelta("a"), BlockEnded(), hidden, TextDelta("Let me look."), ThinkingDelta("b", summary=True)
+    ) == Recalled((Thinking("a"), Thinking("", FOREIGN, redacted=True)), (Thinking("b", summary=True),))
+
+
+def test_each_call_takes_what_led_to_it_and_no_more():
+    first, second, last = parts(
+        ThinkingDelta("a"),
+        ToolCallStarted("c1", "look"),
+        ThinkingDelta("b"),
+        ToolCallStarted("c2", "look"),
+        ToolCallStarted("c3", "look"),
+        Finished("tool_calls"),
+    )
+    assert unseal_thinking(first["thoughtSignature"]) == Recalled((Thinking("a"),))
+    assert unseal_thinking(second["thoughtSignature"]) == Recalled((Thinking("b"),))
+    assert "thoughtSignature" not in last
+
+
+def test_a_signature_of_the_call_itself_goes_before_what_led_to_it():
+    own = Signature("google-genai", "c2ln")
+    (call,) = parts(ThinkingDelta("a"), ToolCallStarted("c", "look", signature=own), Finished("tool_calls"))
+    assert call["thoughtSignature"] == "c2ln"
 
 
 def test_refusals_are_text_and_items_of_other_dialects_are_not_written():

@@ -83,6 +83,7 @@ USES = {
         f'"responseJsonSchema":{{"title":"{MARK}"',
     ),
     "logprobs": (Conversation((HI,), logprobs=3), '"responseLogprobs":true,"logprobs":3'),
+    "max_tokens": (Conversation((HI,), max_tokens=31_337), '"maxOutputTokens":31337'),
     "metadata": (Conversation((HI,), metadata={"a": MARK}), MARK),
     "mid_conversation_system": (Conversation((HI, Turn("system", (Text(MARK),)))), MARK),
     "n": (Conversation((HI,), choices=2), "candidateCount"),

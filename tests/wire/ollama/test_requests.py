@@ -196,7 +196,7 @@ def test_json_is_a_word_and_a_schema_itself():
         (Reasoning(effort="medium"), "medium"),
         (Reasoning(effort="max"), "high"),
         (Reasoning(effort="novel"), True),
-        (Reasoning(enabled=True, budget=2048), "low"),
+        (Reasoning(enabled=True, budget=1024), "low"),
         (Reasoning(budget=8000), "medium"),
         (Reasoning(budget=30_000), "high"),
     ],
@@ -205,14 +205,15 @@ def test_thinking_is_off_on_or_a_level(reasoning, think):
     assert asked(reasoning=reasoning).get("think") == think
 
 
-def test_reasoning_comes_back_unless_somebody_else_has_signed_it():
+def test_reasoning_comes_back_in_words_whoever_has_signed_it():
     def replayed(thinking):
         turn = Turn("assistant", (thinking, Text("Yes.")))
         return written(Conversation((turn,)))["messages"][0].get("thinking")
 
     assert replayed(Thinking("I should look.")) == "I should look."
     assert replayed(Thinking("I should look.", Signature("ollama", "x"))) == "I should look."
-    assert replayed(Thinking("I should look.", Signature("anthropic-messages", "x"))) is None
+    assert replayed(Thinking("I should look.", Signature("anthropic-messages", "x"))) == "I should look."
+    assert replayed(Thinking("", Signature("anthropic-messages", "x"))) is None
 
 
 def test_logprobs_are_asked_for_with_their_rivals():
@@ -221,7 +222,7 @@ def test_logprobs_are_asked_for_with_their_rivals():
 
 
 def test_a_turn_of_which_nothing_is_left_is_left_out_but_not_the_users_own():
-    turns = (Turn("user", (Text(""),)), Turn("assistant", (Thinking("x", Signature("openai-responses", "y")),)))
+    turns = (Turn("user", (Text(""),)), Turn("assistant", (Thinking("", Signature("openai-responses", "y")),)))
     assert written(Conversation(turns))["messages"] == [{"role": "user", "content": ""}]
 
 

@@ -10,12 +10,19 @@ from hypothesis import strategies as st
 
 from open_llm_auth.wire.conversation import Thinking
 from open_llm_auth.wire.events import Signature, ThinkingSigned
-from open_llm_auth.wire.openai_chat.reasoning import read_thinking, signature_in, tell_signed, write_thinking
+from open_llm_auth.wire.openai_chat.reasoning import (
+    read_thinking,
+    signature_in,
+    tell_proof,
+    tell_thinking,
+    write_thinking,
+)
 from open_llm_auth.wire.signatures import seal
 
 OWN = Signature("openai-chat", "proof")
 CLAUDE = Signature("anthropic-messages", "c2ln")
 CODEX = Signature("openai-responses", "gAAA", "rs_1")
+GEMINI = Signature("google-genai", "Z2Vt")
 
 
 def read(details, words=None):
@@ -25,43 +32,46 @@ def read(details, words=None):
 # ---------------------------------------------------------------------------------------------- there and back
 
 
+def told(thinking, index=0):
+    signed = thinking.signature and ThinkingSigned(thinking.signature, redacted=thinking.redacted)
+    return tell_thinking(thinking.text, signed, index, summary=thinking.summary)
+
+
 @pytest.mark.parametrize(
-    ("thinking", "streamed"),
+    "thinking",
     [
-        (Thinking("hm", CLAUDE), True),
-        (Thinking("hm", CLAUDE), False),
-        (Thinking("hm", OWN), True),
-        (Thinking("hm", OWN), False),
-        (Thinking("in short", CODEX, summary=True), True),
-        (Thinking("in short", CODEX, summary=True), False),
-        (Thinking("", CODEX), True),
-        (Thinking("", CLAUDE), False),
-        (Thinking("", CLAUDE, redacted=True), True),
-        (Thinking("", CLAUDE, redacted=True), False),
+        Thinking("hm"),
+        Thinking("hm", CLAUDE),
+        Thinking("hm", OWN),
+        Thinking("in short", summary=True),
+        Thinking("in short", CODEX, summary=True),
+        Thinking("", CODEX),
+        Thinking("", CLAUDE),
+        Thinking("", CLAUDE, redacted=True),
     ],
 )
-def test_what_a_client_was_told_is_read_as_it_was(thinking, streamed):
-    signed = ThinkingSigned(thinking.signature, redacted=thinking.redacted)
-    text = None if streamed or not thinking.text else thinking.text
-    items = tell_signed(signed, 0, text, summary=thinking.summary)
-    assert read(items, thinking.text or None) == (thinking,)
+def test_what_a_client_was_told_is_read_as_it_was(thinking):
+    items = told(thinking)
+    assert read(items) == read(items, thinking.text or None) == (thinking,)
 
 
-def test_several_blocks_of_a_plain_answer_stay_apart():
-    items = tell_signed(ThinkingSigned(CLAUDE), 0, "one", summary=False)
-    items += tell_signed(ThinkingSigned(CLAUDE, redacted=True), 1, None, summary=False)
-    items += tell_signed(ThinkingSigned(CODEX), 2, "two", summary=True)
-    assert read(items, "onetwo") == (
+def test_several_blocks_of_an_answer_stay_apart():
+    blocks = (
         Thinking("one", CLAUDE),
         Thinking("", CLAUDE, redacted=True),
         Thinking("two", CODEX, summary=True),
+        Thinking("three", CLAUDE),
+        Thinking("four"),
+        Thinking("", GEMINI),
     )
+    items = [item for index, block in enumerate(blocks) for item in told(block, index)]
+    assert read(items, "onetwothreefour") == read(items) == blocks
 
 
 def test_nothing_that_is_sealed_shows_in_what_a_client_is_told():
-    told = json.dumps(tell_signed(ThinkingSigned(CODEX), 0, None, summary=False))
-    assert "gAAA" not in told
-    assert seal(CODEX) in told
+    shown = json.dumps(tell_proof(ThinkingSigned(CODEX), 0, summary=False))
+    assert "gAAA" not in shown
+    assert seal(CODEX) in shown
 
 
 # ---------------------------------------------------------------------------------------------- as clients send it
@@ -105,6 +115,31 @@ def test_nothing_that_is_sealed_shows_in_what_a_client_is_told():
             (Thinking("a"), Thinking("", CODEX)),
         ),
         ([{"type": "reasoning.unheard-of", "data": "x"}, {"type": "reasoning.encrypted"}], None, ()),
+        # a client that joins whatever has the same index
+        (
+            [{"type": "reasoning.encrypted", "summary": "a", "data": seal(CODEX), "index": 0}],
+            "a",
+            (Thinking("a", CODEX, summary=True),),
+        ),
+        # proofs whose words stand beside them alone
+        ([{"type": "reasoning.text", "signature": seal(CLAUDE), "index": 0}], "hm", (Thinking("hm", CLAUDE),)),
+        ([{"type": "reasoning.text", "signature": seal(CLAUDE)}], "hm", (Thinking("hm", CLAUDE),)),
+        # and those that are of no words, or nobody knows of which
+        (
+            [{"type": "reasoning.text", "signature": seal(GEMINI), "index": 1}],
+            "hm",
+            (Thinking("hm"), Thinking("", GEMINI)),
+        ),
+        (
+            [
+                {"type": "reasoning.text", "signature": seal(CLAUDE), "index": 0},
+                {"type": "reasoning.encrypted", "data": seal(CLAUDE), "index": 1},
+                {"type": "reasoning.text", "signature": seal(CLAUDE), "index": 2},
+                {"type": "reasoning.text", "signature": seal(GEMINI), "index": 3},
+            ],
+            "hm",
+            (Thinking("hm"), Thinking("", CLAUDE, redacted=True), Thinking("", GEMINI)),
+        ),
     ],
 )
 def test_thinking_of_a_client_is_read(details, words, expected):
@@ -140,8 +175,8 @@ def test_a_summary_goes_back_before_its_proof():
 
 @pytest.mark.parametrize("item", ITEMS)
 def test_a_client_of_the_same_dialect_sees_the_item_itself(item):
-    (told,) = tell_signed(ThinkingSigned(signature_in(item)), 3, item.get("text"), summary=False)
-    assert told == {**item, "index": 3}
+    (shown,) = tell_thinking(item.get("text", ""), ThinkingSigned(signature_in(item)), 3, summary=False)
+    assert shown == {**item, "index": 3}
 
 
 @pytest.mark.parametrize("item", [{}, {"type": "reasoning.text"}, {"type": "reasoning.text", "signature": None},
@@ -154,4 +189,4 @@ def test_what_proves_nothing_is_no_signature(item):
 def test_any_value_of_our_own_origin_can_be_written(text, start):
     thinking = Thinking("words", Signature("openai-chat", start + text))
     assert json.dumps(write_thinking(thinking))
-    assert json.dumps(tell_signed(ThinkingSigned(thinking.signature), 0, None, summary=False))
+    assert json.dumps(told(thinking))

@@ -188,14 +188,22 @@ def test_an_answer_that_calls_ended_by_calling():
     assert written(ToolCallStarted("a", "f"), STOP)["choices"][0]["finish_reason"] == "tool_calls"
 
 
-def test_thinking_is_told_in_words_and_block_by_block_where_it_is_proved():
+def test_thinking_is_told_in_words_and_block_by_block():
     proof = ThinkingSigned(Signature("openai-chat", "proof"))
     told = message(ThinkingDelta("a"), ThinkingDelta("b"), proof, ThinkingDelta("c"), TextDelta("so"), proof)
     assert told["reasoning_content"] == "abc"
     assert told["reasoning_details"] == [
         {"type": "reasoning.text", "text": "ab", "signature": "proof", "index": 0},
+        {"type": "reasoning.text", "text": "c", "index": 1},
         {"type": "reasoning.text", "signature": "proof", "index": 2},
     ]
+
+
+def test_thinking_that_was_not_counted_is_not_counted_as_none():
+    told = written(ThinkingDelta("hm"), TextDelta("so"), Finished("stop", Usage(1, 2)))
+    assert "completion_tokens_details" not in told["usage"]
+    told = written(ThinkingDelta("hm"), TextDelta("so"), Finished("stop", Usage(1, 2, reasoning=1)))
+    assert told["usage"]["completion_tokens_details"] == {"reasoning_tokens": 1}
 
 
 def test_citations_count_characters_of_all_the_text():

@@ -6,11 +6,14 @@ import itertools
 import json
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
+from openai.lib.streaming.chat import ChatCompletionStreamState
+from openai.types.chat import ChatCompletionChunk
 
 from open_llm_auth.errors import UpstreamInvalidResponse
 from open_llm_auth.wire import sse
+from open_llm_auth.wire.conversation import Thinking
 from open_llm_auth.wire.dialect import Answering
 from open_llm_auth.wire.events import (
     BlockEnded,
@@ -31,7 +34,8 @@ from open_llm_auth.wire.events import (
     ToolCallStarted,
     Usage,
 )
-from open_llm_auth.wire.openai_chat import StreamDecoder, StreamEncoder, StreamRelay
+from open_llm_auth.wire.openai_chat import StreamDecoder, StreamEncoder, StreamRelay, write_reply
+from open_llm_auth.wire.openai_chat.reasoning import read_thinking
 from open_llm_auth.wire.signatures import open_call_id, unseal
 
 COUNTS = {"prompt_tokens": 3, "completion_tokens": 4, "total_tokens": 7}
@@ -359,36 +363,135 @@ def test_a_calls_signature_travels_in_its_id():
     assert open_call_id(call["id"]) == ("a", signature)
 
 
-def test_thinking_is_told_in_words_and_its_proof_behind_them():
-    signature = Signature("anthropic-messages", "c2ln")
+CLAUDE, GEMINI = Signature("anthropic-messages", "c2ln"), Signature("google-genai", "Z2Vt")
+TWICE = [
+    ThinkingDelta("o"), ThinkingDelta("ne"), ThinkingSigned(CLAUDE), ThinkingDelta("two"),
+    ThinkingSigned(Signature("anthropic-messages", "c2ln2")), TextDelta("so"),
+]  # fmt: skip
+#: Gemini signs its text, and that signature is of no words that were thought.
+TEXT_SIGNED = [ThinkingDelta("short", summary=True), TextDelta("so"), ThinkingSigned(GEMINI)]
+
+
+def said(text, index):
+    return {"reasoning_content": text, "reasoning_details": [{"type": "reasoning.text", "text": text, "index": index}]}
+
+
+def test_thinking_is_told_in_words_and_in_items_that_its_proof_ends():
     events = [
-        STARTED, ThinkingDelta("h"), ThinkingDelta("m"), ThinkingSigned(signature),
-        ThinkingSigned(signature, redacted=True), ThinkingDelta("in short", summary=True),
-        ThinkingSigned(signature), TextDelta("so"), PLAIN,
+        STARTED, ThinkingDelta("h"), ThinkingDelta("m"), ThinkingSigned(CLAUDE),
+        ThinkingSigned(CLAUDE, redacted=True), ThinkingDelta("in short", summary=True),
+        ThinkingSigned(CLAUDE), TextDelta("so"), PLAIN,
     ]  # fmt: skip
     _, h, m, signed, withheld, short, proved, so, _ = deltas(events)
-    assert (h, m, short, so) == (
-        {"reasoning_content": "h"}, {"reasoning_content": "m"}, {"reasoning_content": "in short"}, {"content": "so"}
-    )  # fmt: skip
+    assert (h, m, so) == (said("h", 0), said("m", 0), {"content": "so"})
+    assert short == {
+        "reasoning_content": "in short",
+        "reasoning_details": [{"type": "reasoning.summary", "summary": "in short", "index": 2}],
+    }
     (item,) = signed["reasoning_details"]
     assert (item["type"], item["index"], "text" in item) == ("reasoning.text", 0, False)
-    assert unseal(item["signature"], "openai-chat") == signature
-    assert [item["type"] for item in withheld["reasoning_details"]] == ["reasoning.encrypted"]
-    assert [(item["type"], item["index"]) for item in proved["reasoning_details"]] == [
-        ("reasoning.summary", 2), ("reasoning.encrypted", 2)
-    ]  # fmt: skip
+    assert unseal(item["signature"], "openai-chat") == CLAUDE
+    assert [(item["type"], item["index"]) for item in withheld["reasoning_details"]] == [("reasoning.encrypted", 1)]
+    assert [(item["type"], item["index"]) for item in proved["reasoning_details"]] == [("reasoning.encrypted", 2)]
+
+
+def test_two_proved_blocks_of_thinking_have_their_own_words():
+    _, o, ne, first, two, second, so, _ = deltas([STARTED, *TWICE, PLAIN])
+    assert (o, ne, two, so) == (said("o", 0), said("ne", 0), said("two", 1), {"content": "so"})
+    assert [proof["reasoning_details"][0]["index"] for proof in (first, second)] == [0, 1]
+
+
+@pytest.mark.parametrize("parting", [TextDelta("so"), BlockEnded(), Citation("u"), ToolCallStarted("a", "f")])
+def test_thinking_that_nobody_proved_is_a_block_of_its_own(parting):
+    details = [item for delta in deltas([STARTED, ThinkingDelta("a"), parting, ThinkingDelta("b"), PLAIN])
+               for item in delta.get("reasoning_details", ())]  # fmt: skip
+    assert [(item["text"], item["index"]) for item in details] == [("a", 0), ("b", 1)]
+
+
+def test_withheld_thinking_is_no_proof_of_words_before_it():
+    events = [STARTED, ThinkingDelta("a"), ThinkingSigned(CLAUDE, redacted=True), PLAIN]
+    assert deltas(events)[2]["reasoning_details"][0]["index"] == 1
+
+
+def test_no_words_are_no_thinking():
+    assert deltas([STARTED, ThinkingDelta(""), PLAIN]) == [{"role": "assistant", "content": ""}, {}]
 
 
 def test_a_summary_that_nobody_proved_says_nothing_of_the_next_proof():
-    events = [
-        STARTED,
-        ThinkingDelta("in short", summary=True),
-        TextDelta("so"),
-        ThinkingSigned(Signature("x", "y")),
-        PLAIN,
-    ]
-    (item,) = deltas(events)[3]["reasoning_details"]
-    assert item["type"] == "reasoning.text"
+    _, _, _, proof, _ = deltas([STARTED, *TEXT_SIGNED, PLAIN])
+    (item,) = proof["reasoning_details"]
+    assert (item["type"], item["index"], "text" in item) == ("reasoning.text", 1, False)
+
+
+def test_openais_sdk_joins_the_pieces():
+    state = ChatCompletionStreamState()
+    for row in told([STARTED, *TWICE, Citation("u"), Citation("v"), COUNTED]):
+        state.handle_chunk(ChatCompletionChunk.model_validate(row))
+    message = state.get_final_completion().choices[0].message
+    assert message.reasoning_content == "onetwo"
+    assert [(item["text"], item["index"]) for item in message.reasoning_details] == [("one", 0), ("two", 1)]
+    assert [cited["url_citation"]["url"] for cited in message.model_dump()["annotations"]] == ["u", "v"]
+
+
+def gathered(events):
+    """The thinking that a client gets out of a stream who joins items of one kind and index."""
+    items = {}
+    for delta in deltas(events):
+        for piece in delta.get("reasoning_details", ()):
+            item = items.setdefault((piece["index"], piece["type"]), {})
+            for name, value in piece.items():
+                item[name] = item[name] + value if name in ("text", "summary") and name in item else value
+    words = "".join(delta.get("reasoning_content", "") for delta in deltas(events))
+    return {"reasoning_content": words, "reasoning_details": list(items.values())}
+
+
+def whole(events):
+    message = json.loads(write_reply(events, ANSWERING))["choices"][0]["message"]
+    return {"reasoning_content": "", "reasoning_details": []} | {
+        name: value for name, value in message.items() if name.startswith("reasoning")
+    }
+
+
+THOUGHTS = st.lists(
+    st.builds(ThinkingDelta, st.sampled_from(["", "h", "m"]), st.booleans())
+    | st.builds(ThinkingSigned, st.sampled_from([CLAUDE, GEMINI]), st.booleans())
+    | st.sampled_from([TextDelta("so"), BlockEnded(), Citation("u"), RefusalDelta("no"), ToolCallStarted("a", "f"),
+                       Logprobs((TokenLogprob("so", -1.0),)), Opaque("openai-chat", {"images": [1]})]),
+    max_size=8,
+)  # fmt: skip
+
+
+@given(THOUGHTS)
+@example(TWICE)
+@example(TEXT_SIGNED)
+def test_what_a_client_gathers_of_thinking_is_what_the_plain_answer_says(events):
+    events = [STARTED, *events, PLAIN]
+    assert gathered(events) == whole(events)
+
+
+@pytest.mark.parametrize(
+    ("events", "thinking"),
+    [
+        (TWICE, [Thinking("one", CLAUDE), Thinking("two", Signature("anthropic-messages", "c2ln2"))]),
+        (TEXT_SIGNED, [Thinking("short", summary=True), Thinking("", GEMINI)]),
+        ([ThinkingDelta("short", summary=True), ThinkingSigned(GEMINI)], [Thinking("short", GEMINI, summary=True)]),
+    ],
+)
+@pytest.mark.parametrize("told_by", [gathered, whole])
+@pytest.mark.parametrize("words", [True, False])
+def test_what_a_client_keeps_of_thinking_is_read_again(events, thinking, told_by, words):
+    kept = told_by([STARTED, *events, PLAIN])
+    assert list(read_thinking(kept if words else kept | {"reasoning_content": None}, "messages.0")) == thinking
+
+
+def test_thinking_that_was_not_counted_is_not_counted_as_none():
+    uncounted = [STARTED, ThinkingDelta("hm"), TextDelta("so"), COUNTED]
+    assert "completion_tokens_details" not in told(uncounted)[-1]["usage"]
+    counted = [*uncounted[:-1], Finished("stop", Usage(3, 4, reasoning=2))]
+    assert told(counted)[-1]["usage"]["completion_tokens_details"] == {"reasoning_tokens": 2}
+    assert told([STARTED, TextDelta("so"), COUNTED])[-1]["usage"]["completion_tokens_details"] == {
+        "reasoning_tokens": 0
+    }
 
 
 def test_a_refusal_is_told_as_one():

@@ -92,8 +92,10 @@ def test_usage_full_of_nonsense_never_fails(usage):
 COUNTS = st.integers(0, 10**9)
 
 
-@given(COUNTS, COUNTS, COUNTS, COUNTS, COUNTS)
-def test_what_is_written_is_read_again_the_quick_way_and_the_long_one(given_tokens, output, read, written, reasoning):
+@given(COUNTS, COUNTS, COUNTS, COUNTS, COUNTS, st.booleans())
+def test_what_is_written_is_read_again_the_quick_way_and_the_long_one(
+    given_tokens, output, read, written, reasoning, thought
+):
     usage = Usage(given_tokens, output, read, written, reasoning)
-    body = json.dumps({"usage": write_usage(usage)}).encode()
+    body = json.dumps({"usage": write_usage(usage, thought=thought)}).encode()
     assert read_usage(body) == read_any_usage(body) == usage

@@ -79,6 +79,7 @@ CARRIED = {
     "json_object": (asking(output=OutputFormat()), "json_object"),
     "json_schema": (asking(output=OutputFormat({"title": MARK})), MARK),
     "logprobs": (asking(logprobs=3), '"top_logprobs": 3'),
+    "max_tokens": (asking(max_tokens=31_337), '"max_tokens": 31337'),
     "metadata": (asking(metadata={"key": MARK}), MARK),
     "mid_conversation_system": (Conversation((HI, Turn("system", (Text(MARK),)), HI)), MARK),
     "n": (asking(choices=7), "7"),
@@ -373,7 +374,8 @@ def test_the_detail_of_an_image_is_kept():
     assert image == {"url": "https://x.example", "detail": "low"}
 
 
-def test_thinking_goes_back_to_whom_it_came_from():
+def test_proofs_go_back_to_whom_they_came_from_and_words_to_everybody():
+    """DeepSeek and Kimi refuse a call of a tool without the words that led to it, whoever thought them."""
     thinking = (
         Thinking("plain words"),
         Thinking("own words", Signature("openai-chat", "proof")),
@@ -383,7 +385,7 @@ def test_thinking_goes_back_to_whom_it_came_from():
     assert sent == {
         "role": "assistant",
         "content": "so",
-        "reasoning_content": "plain words",
+        "reasoning_content": "plain wordsother words",
         "reasoning_details": [{"index": 0, "type": "reasoning.text", "signature": "proof", "text": "own words"}],
     }
 

@@ -478,7 +478,7 @@ def test_a_plain_answer_is_the_same_events():
         "service_tier": "flex",
     }
     assert read_reply(json.dumps(body).encode()) == [
-        BEGUN,
+        Started("resp_1", "m", created=17, service_tier="flex"),
         TextDelta("Hello"),
         ToolCallStarted("call_1", "f"),
         ToolCallDelta('{"a":1}'),

@@ -309,6 +309,17 @@ def test_an_answer_that_was_cut_says_so(events, status, details):
     assert last["response"]["output"][0]["status"] == status
 
 
+@pytest.mark.parametrize(("finished", "moment"), [(DONE, 1702), (Finished("length"), None)])
+def test_a_whole_answer_says_when_it_was(finished, moment):
+    asked = msgspec.structs.replace(answering(), now=lambda: 1702)
+    said = [STARTED, TextDelta("a"), finished]
+    stream = StreamEncoder(asked).feed(said).decode().strip().split("\n\n")
+    responses = [json.loads(event.split("data: ")[1]).get("response") for event in stream]
+    assert [response["completed_at"] for response in responses if response] == [None, None, moment]
+    assert json.loads(write_reply(said, asked)) == responses[-1]
+    assert plain(*said)["completed_at"] is None
+
+
 def test_no_usage_is_told_where_there_is_none_and_the_tier_where_there_is_one():
     response = plain(STARTED, TextDelta("a"), Finished("stop", service_tier="flex"), service_tier="auto")
     assert (response["usage"], response["service_tier"]) == (None, "flex")

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+from typing import get_args
 
 import pytest
+from openai.types.responses import ResponseError
 
 from open_llm_auth.errors import InvalidRequest, UpstreamHTTPError, UpstreamInvalidResponse
 from open_llm_auth.wire.events import ErrorBody
@@ -70,6 +72,27 @@ def test_a_code_that_codex_knows_is_handed_on():
     details = {"upstreamCode": "context_length_exceeded"}
     assert failure_code(UpstreamHTTPError("m", status=400, details=details)) == "context_length_exceeded"
     assert failure_code(UpstreamInvalidResponse("m")) == "server_error"
+
+
+#: What the SDK's type knows (openai.types.responses.ResponseError).
+DOCUMENTED = get_args(ResponseError.model_fields["code"].annotation)
+
+
+@pytest.mark.parametrize(
+    ("code", "status", "told"),
+    [
+        ("429", 429, "rate_limit_exceeded"),
+        ("500", 502, "server_error"),
+        ("503", 503, "server_error"),
+        ("529", 529, "server_error"),
+        ("400", 400, "invalid_prompt"),
+        ("401", 401, "server_error"),
+        ("", 429, "rate_limit_exceeded"),
+    ],
+)
+def test_a_number_is_no_code(code, status, told):
+    assert failure_code(UpstreamHTTPError("m", status=status, details={"upstreamCode": code})) == told
+    assert told in DOCUMENTED
 
 
 def test_an_error_is_a_body_in_openais_shape():

@@ -8,10 +8,18 @@ from ..dialect import ClientSide, Dialect, ProviderSide, Request
 from .errors import read_error, write_error, write_stream_error
 from .relay import StreamRelay
 from .replies import read_count, read_reply, read_usage, write_count, write_reply
-from .requests import read_conversation, read_count_request, read_request, rewrite, write_request
+from .requests import (
+    given_up,
+    read_conversation,
+    read_count_request,
+    read_request,
+    rewrite,
+    without_reasoning,
+    write_request,
+)
 from .rules import CALL_IDS, NAME, TOOL_NAMES
 from .streams import StreamDecoder, StreamEncoder
-from .writing import LIMITS
+from .writing import LIMITS, limits_of
 
 __all__ = [
     "DIALECT",
@@ -47,8 +55,10 @@ DIALECT: Final = Dialect(
         encoder=StreamEncoder,
         write_error=write_error,
         rewrite=rewrite,
+        given_up=given_up,
         relay=_relay,
         read_usage=read_usage,
+        without_reasoning=without_reasoning,
     ),
     provider=ProviderSide(
         write_request=write_request,
@@ -56,6 +66,7 @@ DIALECT: Final = Dialect(
         decoder=StreamDecoder,
         read_error=read_error,
         limits=LIMITS,
+        limits_of=limits_of,
         tool_names=TOOL_NAMES,
         call_ids=CALL_IDS,
     ),

@@ -356,9 +356,9 @@ def _write_result(result: ToolResult) -> dict[str, Any]:
 
 
 def _write_thinking(thinking: Thinking) -> dict[str, Any] | None:
-    """Only what this dialect signed: it takes nobody else's thinking."""
+    """Thinking with its proof, without which it is not taken; whose it may be is judged before (`replayable`)."""
     signature = thinking.signature
-    if signature is None or signature.origin != NAME or not signature.value:
+    if signature is None or not signature.value:
         return None
     if thinking.redacted:
         return {"type": "redacted_thinking", "data": signature.value}

@@ -142,7 +142,7 @@ class StreamEncoder:
             "content": [],
             "stop_reason": None,
             "stop_sequence": None,
-            "usage": write_usage(event.usage),
+            "usage": write_usage(event.usage, event.service_tier),
         }
         out.append(_event("message_start", {"message": message}))
 

@@ -73,6 +73,7 @@ def read_conversation(envelope: Envelope) -> Conversation:
         tool_choice=choice,
         parallel_tool_calls=parallel,
         max_tokens=_read_integer(fields, "max_tokens"),
+        must_limit=True,
         temperature=_read_number(fields, "temperature"),
         top_p=_read_number(fields, "top_p"),
         top_k=_read_integer(fields, "top_k"),

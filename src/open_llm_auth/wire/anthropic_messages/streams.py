@@ -194,7 +194,8 @@ class StreamDecoder:
             message = _Message()
         counts = counts_of(message.usage)
         self._counts = self._counts.then(counts or Counts())
-        out.append(Started(message.id or "", message.model or "", None if counts is None else counts.usage()))
+        usage, tier = (None, None) if counts is None else (counts.usage(), READ_TIERS.get(counts.tier or ""))
+        out.append(Started(message.id or "", message.model or "", usage, service_tier=tier))
 
     def _finish(self, out: list[Event]) -> None:
         if not self._started:

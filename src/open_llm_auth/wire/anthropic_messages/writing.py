@@ -26,9 +26,9 @@ from .blocks import write_blocks, write_cache, write_text
 from .families import Family, family_of
 from .rules import NAME
 from .schemas import decoded, strict_schema
-from .thinking import Thought, ask, lacks_thinking
+from .thinking import Thought, ask, replayable, standing_of, thinks
 
-__all__ = ["LIMITS", "write_request"]
+__all__ = ["LIMITS", "limits_of", "write_request"]
 
 #: What the API can't carry as it is; see `carrying.py`.
 LIMITS: Final[Mapping[Feature, Handling]] = {
@@ -72,6 +72,13 @@ LIMITS: Final[Mapping[Feature, Handling]] = {
     "verbosity": "dropped",
 }
 
+#: The same of a call whose thinking has to be off, though it was asked for.
+_UNTHINKING: Final[Mapping[Feature, Handling]] = {
+    **LIMITS,
+    "reasoning_budget": "dropped",
+    "reasoning_effort": "dropped",
+}
+
 #: The API wants a user to begin.
 _BEGINNING: Final = {"role": "user", "content": [{"type": "text", "text": "(The assistant speaks first.)"}]}
 _TIERS: Final = {"auto": "auto", "default": "standard_only", "priority": "auto"}
@@ -86,6 +93,11 @@ _UNCACHED: Final = ("thinking", "redacted_thinking")
 _LEAST_TOP_P: Final = 0.95
 
 
+def limits_of(conversation: Conversation, model: str) -> Mapping[Feature, Handling]:
+    """What the API can't carry of this call to this model."""
+    return LIMITS if thinks(conversation, NAME, family_of(model)) else _UNTHINKING
+
+
 def write_request(conversation: Conversation, model: str) -> Fields:
     """The body for this model.
 
@@ -93,8 +105,9 @@ def write_request(conversation: Conversation, model: str) -> Fields:
         InvalidRequest: nothing is left that could be sent.
     """
     family = family_of(model)
-    messages = _write_messages(conversation.turns)
-    thought = _think(conversation, messages, family)
+    messages = _write_messages(conversation.turns, family)
+    standing = standing_of(conversation, NAME, family)
+    thought = ask(conversation.reasoning, family, conversation.max_tokens, standing)
     if thought.off:
         messages = _without_thinking(messages)
     system = _write_system(conversation, family)
@@ -135,12 +148,12 @@ def _cache_up_to(blocks: list[dict[str, Any]]) -> None:
 # ---------------------------------------------------------------------------------------------- messages
 
 
-def _write_messages(turns: Sequence[Turn]) -> list[dict[str, Any]]:
+def _write_messages(turns: Sequence[Turn], family: Family) -> list[dict[str, Any]]:
     """Messages whose roles alternate, each with something in it."""
     messages: list[dict[str, Any]] = []
     for turn in turns:
         role = "assistant" if turn.role == "assistant" else "user"
-        blocks = write_blocks(user_parts(turn))
+        blocks = write_blocks(replayable(user_parts(turn), NAME, family))
         if not blocks:
             continue
         if messages and messages[-1]["role"] == role:
@@ -281,16 +294,6 @@ def _choice(choice: ToolChoice | None) -> dict[str, Any] | None:
 
 
 # ---------------------------------------------------------------------------------------------- settings
-
-
-def _think(conversation: Conversation, messages: list[dict[str, Any]], family: Family) -> Thought:
-    """Thinking, unless the API would refuse it: beside a forced call, before words put into the model's mouth, and
-    within a turn that has lost its own."""
-    written = _choice(conversation.tool_choice) if conversation.tools else None
-    forced = written is not None and written["type"] in ("any", "tool")
-    begun = bool(messages) and messages[-1]["role"] == "assistant"
-    possible = not forced and not begun and not lacks_thinking(messages)
-    return ask(conversation.reasoning, family, conversation.max_tokens, possible=possible)
 
 
 def _write_settings(conversation: Conversation, thought: Thought, family: Family) -> Fields:

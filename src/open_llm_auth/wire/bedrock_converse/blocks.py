@@ -22,7 +22,6 @@ from ..conversation import (
     ToolCall,
     ToolResult,
 )
-from .replies import NAME
 
 __all__ = ["Block", "BlockWriter", "cache_point"]
 
@@ -206,9 +205,9 @@ def _arguments(call: ToolCall) -> object:
 
 
 def _thinking(thinking: Thinking) -> Block | None:
-    """Reasoning goes back only to the service that signed it."""
+    """Reasoning with its proof; whose it may be is judged before (`replayable`)."""
     signature = thinking.signature
-    if signature is None or signature.origin != NAME:
+    if signature is None:
         return None
     if thinking.redacted:
         return {"reasoningContent": {"redactedContent": signature.value}}

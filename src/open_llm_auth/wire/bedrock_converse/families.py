@@ -15,7 +15,10 @@ from types import MappingProxyType
 from typing import Final, Literal
 
 from ..anthropic_messages import families as anthropic
+from ..anthropic_messages.thinking import thinks
 from ..carrying import Feature, Handling
+from ..conversation import Conversation
+from .replies import NAME
 
 __all__ = ["LIMITS", "Family", "family_of", "limits_of"]
 
@@ -114,9 +117,16 @@ LIMITS: Final[Mapping[Feature, Handling]] = MappingProxyType(
 )
 
 
+def limits_of(conversation: Conversation, model: str) -> Mapping[Feature, Handling]:
+    """What Converse does not carry of this call to this model."""
+    limits, family = _limits_of(model), family_of(model)
+    if family.claude is None or thinks(conversation, NAME, family.claude):
+        return limits
+    return {**limits, "reasoning_budget": "dropped", "reasoning_effort": "dropped"}
+
+
 @lru_cache(maxsize=256)
-def limits_of(model: str) -> Mapping[Feature, Handling]:
-    """What Converse does not carry to this model."""
+def _limits_of(model: str) -> Mapping[Feature, Handling]:
     family = family_of(model)
     limits = dict(LIMITS)
     if family.caching != "none":

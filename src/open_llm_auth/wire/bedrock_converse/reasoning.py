@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from ..anthropic_messages.thinking import ask, lacks_thinking
-from ..conversation import Reasoning
-from .blocks import Block
+from ..anthropic_messages.thinking import ask, standing_of
+from ..conversation import Conversation, Reasoning
+from ..efforts import effort_of
 from .families import Family
+from .replies import NAME
 
 __all__ = ["Asked", "ask_reasoning"]
 
 _USUAL_EFFORT: Final = "medium"
 #: Efforts of models that know three; above medium all is high.
 _OF_THREE: Final[Mapping[str, str]] = {"minimal": "low", "low": "low", "medium": "medium"}
-#: The effort that a budget of tokens stands for: the first that is large enough.
-_EFFORT_LIMITS: Final = ((4096, "low"), (12_288, "medium"))
-
-_TYPES: Final = {"toolUse": "tool_use", "toolResult": "tool_result", "reasoningContent": "thinking"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,18 +30,11 @@ class Asked:
     max_tokens: int | None = None
 
 
-def ask_reasoning(
-    family: Family,
-    reasoning: Reasoning | None,
-    max_tokens: int | None,
-    messages: Sequence[Block],
-    *,
-    must_call: bool,
-) -> Asked:
-    """What to say of reasoning. `must_call`: a tool has to be called, which Claude can't be made to while it thinks."""
+def ask_reasoning(family: Family, conversation: Conversation) -> Asked:
+    """What to say of reasoning."""
+    reasoning, max_tokens = conversation.reasoning, conversation.max_tokens
     if family.claude is not None:
-        possible = not must_call and not lacks_thinking(_as_anthropic_says(messages))
-        thought = ask(reasoning, family.claude, max_tokens, possible=possible)
+        thought = ask(reasoning, family.claude, max_tokens, standing_of(conversation, NAME, family.claude))
         limit = None if max_tokens is None else thought.max_tokens
         return Asked({"thinking": thought.field} if thought.field else {}, thought.effort, thought.on, limit)
     effort = _effort(reasoning)
@@ -58,14 +48,6 @@ def ask_reasoning(
     return Asked(own, alone=True, max_tokens=max_tokens)
 
 
-def _as_anthropic_says(messages: Sequence[Block]) -> list[Block]:
-    """The kinds of blocks alone, by the names that the rule of Claude's thinking knows."""
-    return [
-        {"role": message["role"], "content": [{"type": _TYPES.get(next(iter(block)))} for block in message["content"]]}
-        for message in messages
-    ]
-
-
 def _effort(reasoning: Reasoning | None) -> str | None:
     """Low, medium or high; None where no reasoning is wanted, or nothing was said of it."""
     if reasoning is None or reasoning.enabled is False or reasoning.effort == "none" or reasoning.budget == 0:
@@ -73,6 +55,5 @@ def _effort(reasoning: Reasoning | None) -> str | None:
     if reasoning.effort is not None:
         return _OF_THREE.get(reasoning.effort, "high")
     if reasoning.budget is not None:
-        budget = reasoning.budget
-        return next((effort for limit, effort in _EFFORT_LIMITS if budget <= limit), "high")
+        return effort_of(reasoning.budget)
     return _USUAL_EFFORT if reasoning.enabled or reasoning.adaptive else None

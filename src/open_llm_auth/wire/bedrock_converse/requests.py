@@ -15,6 +15,7 @@ import msgspec
 
 from ...errors import InvalidRequest
 from ..anthropic_messages.schemas import decoded, strict_schema
+from ..anthropic_messages.thinking import replayable
 from ..caching import wants_breakpoints
 from ..conversation import CUSTOM_INPUT, CacheControl, Conversation, Tool, ToolCall, ToolChoice, ToolResult, Turn
 from ..dialect import Fields
@@ -22,6 +23,7 @@ from ..instructions import user_parts
 from .blocks import Block, BlockWriter, cache_point
 from .families import Family, family_of
 from .reasoning import Asked, ask_reasoning
+from .replies import NAME
 
 __all__ = ["write_request"]
 
@@ -54,13 +56,11 @@ _OWN_MODES: Final = {"auto": "auto", "none": "none", "required": "any", "tool": 
 
 @dataclass(frozen=True, slots=True)
 class _Calling:
-    """What is said of tools: in Converse's form, in the model's `tool_choice`, in words where neither can.
-    `forced`: one must be called."""
+    """What is said of tools: in Converse's form, in the model's `tool_choice`, in words where neither can."""
 
     config: Block | None = None
     own: Block | None = None
     sentence: str = ""
-    forced: bool = False
 
 
 def write_request(conversation: Conversation, model: str) -> Fields:
@@ -70,9 +70,9 @@ def write_request(conversation: Conversation, model: str) -> Fields:
         InvalidRequest: nothing is left to send, or a part of it is of a kind that Converse does not take.
     """
     family = family_of(model)
-    messages = _messages(conversation.turns, BlockWriter(caches=family.caching != "none"))
+    messages = _messages(conversation.turns, family)
     calling = _calling(conversation, family, messages)
-    asked = ask_reasoning(family, conversation.reasoning, conversation.max_tokens, messages, must_call=calling.forced)
+    asked = ask_reasoning(family, conversation)
     fields: Fields = {
         "messages": messages,
         "system": _system(conversation, family, calling),
@@ -101,12 +101,14 @@ def _set_cache_points(fields: Fields) -> None:
 # ---------------------------------------------------------------------------------------------- messages
 
 
-def _messages(turns: Sequence[Turn], writer: BlockWriter) -> list[Block]:
+def _messages(turns: Sequence[Turn], family: Family) -> list[Block]:
     """Messages that alternate, the user's first: turns of one role that follow each other are one message."""
+    writer = BlockWriter(caches=family.caching != "none")
     joined: list[tuple[str, list[list[Block]]]] = []
     for turn in turns:
         role = "assistant" if turn.role == "assistant" else "user"
-        groups = [blocks for part in user_parts(turn) if (blocks := writer.write(part))]
+        parts = replayable(user_parts(turn), NAME, family.claude)
+        groups = [blocks for part in parts if (blocks := writer.write(part))]
         if not groups:
             continue
         if joined and joined[-1][0] == role:
@@ -157,13 +159,12 @@ def _calling(conversation: Conversation, family: Family, messages: Sequence[Bloc
         choice = ToolChoice("none")
         offered = offered or _tools_of_history(conversation)
     config = {"tools": [block for tool in offered for block in _tool(tool, family)]}
-    forced = choice.mode in ("required", "tool")
     if choice.mode == "none" and family.claude is None:
         return _Calling(config, sentence=_NO_TOOLS)
     one_at_a_time = conversation.parallel_tool_calls is False
     if family.claude is not None and (one_at_a_time or choice.mode == "none"):
-        return _Calling(config, own=_own_choice(choice, one_at_a_time=one_at_a_time), forced=forced)
-    return _Calling({**config, **_choice(choice)}, forced=forced)
+        return _Calling(config, own=_own_choice(choice, one_at_a_time=one_at_a_time))
+    return _Calling({**config, **_choice(choice)})
 
 
 def _choice(choice: ToolChoice) -> Block:

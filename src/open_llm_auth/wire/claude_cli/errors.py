@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Final
 
@@ -11,6 +12,10 @@ from ..program import read_ending
 __all__ = ["error_of", "read_error"]
 
 _SIGN_IN: Final = "Sign in with `claude auth login`, as the user who runs the gateway."
+
+#: What it adds for its own user where it asks another address than Anthropic's. That is nobody else's business, and
+#: whoever called would take this gateway for the one that is meant.
+_TRAIL: Final = re.compile(r"(?: If it persists,)? check your inference gateway(?: \([^()\n]*\))?\.?")
 
 #: Status by the program's own word for what went wrong, where it told none of the API's.
 _STATUSES: Final[Mapping[str, int]] = {
@@ -44,6 +49,7 @@ _PHRASES: Final = (
 def error_of(message: str, word: str | None, status: int | None) -> ErrorBody:
     """An error of the program. `word` is its own name for it, `status` the one that the API answered."""
     known = status if status is not None and 400 <= status <= 599 else _status_of(word, message)
+    message = _TRAIL.sub("", message)
     if known == 401:
         message = f"{message.rstrip('.')}. {_SIGN_IN}"
     return ErrorBody(message, word, None if known is None else str(known))

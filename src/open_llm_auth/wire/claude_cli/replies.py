@@ -273,7 +273,7 @@ class LineReader:
             return [self._finished(usage)]
         if self._said_itself or not line.result:
             said = self._said_itself or "It said nothing."
-            return self._failed(ErrorBody(f"Claude Code asked no model: {said}", code="502"))
+            return self._failed(error_of(f"Claude Code asked no model: {said}", None, 502))
         return [*self._tell("text", TextDelta(line.result)), self._finished(usage)]
 
     def _complaint(self, line: _Line) -> ErrorBody:

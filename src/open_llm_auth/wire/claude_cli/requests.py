@@ -32,6 +32,7 @@ LIMITS: Final[Mapping[Feature, Handling]] = MappingProxyType(
         "json_object": "adapted",
         "json_schema": "adapted",
         "logprobs": "dropped",
+        "max_tokens": "dropped",
         "metadata": "dropped",
         "mid_conversation_system": "adapted",
         "n": "refused",

@@ -12,6 +12,7 @@ from ...errors import InvalidRequest
 from ..carrying import Feature, Handling
 from ..conversation import Conversation, Reasoning
 from ..dialect import Fields
+from ..efforts import effort_of
 from ..transcript import render, system_text
 
 __all__ = ["LIMITS", "Prompt", "write_request"]
@@ -34,6 +35,7 @@ LIMITS: Final[Mapping[Feature, Handling]] = MappingProxyType(
         "json_object": "adapted",
         "json_schema": "adapted",
         "logprobs": "dropped",
+        "max_tokens": "dropped",
         "metadata": "dropped",
         "mid_conversation_system": "adapted",
         "n": "refused",
@@ -78,8 +80,6 @@ _EFFORTS: Final = {
     "xhigh": "xhigh",
     "max": "xhigh",
 }
-#: Tokens of thinking up to which an effort is meant; it takes no number.
-_BUDGETS: Final = ((2048, "low"), (8192, "medium"))
 
 
 class Prompt(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -121,6 +121,5 @@ def _effort(reasoning: Reasoning | None) -> str | None:
         return _EFFORTS["none"]
     if reasoning.effort is not None:
         return _EFFORTS.get(reasoning.effort)
-    if reasoning.budget is not None:
-        return next((effort for most, effort in _BUDGETS if reasoning.budget <= most), "high")
-    return None
+    # It takes no number of tokens.
+    return effort_of(reasoning.budget)

@@ -12,6 +12,7 @@ from ..dialect import ClientSide, Dialect, ProviderSide, Request
 from .arrays import ArrayWrapper
 from .counting import read_count_request, write_count, write_count_request
 from .errors import read_error, write_error, write_stream_error
+from .forgetting import without_reasoning
 from .listing import model_entry
 from .names import NAME
 from .relay import StreamRelay
@@ -61,6 +62,7 @@ DIALECT: Final = Dialect(
         relay=_relay,
         read_usage=read_usage,
         unfold=unfold,
+        without_reasoning=without_reasoning,
         # Gemini's own clients break on a comment in the stream.
         keep_alive=None,
     ),

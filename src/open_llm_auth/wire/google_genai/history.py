@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Final
 
 import msgspec
 
 from ..conversation import Audio, Document, Image, OpaquePart, Part, Role, Text, Thinking, ToolCall, ToolResult, Turn
-from ..signatures import open_call_id, unseal
+from ..signatures import Recalled, open_call_id, unseal, unseal_thinking
 from .fields import Node
 from .media import audio_format, is_google_file, type_of_url
 from .names import NAME
@@ -42,7 +42,7 @@ class _History:
     """Contents on their way to turns. It knows the calls without an answer, because ids are optional here."""
 
     def __init__(self) -> None:
-        self._turns: list[tuple[Role, list[Part]]] = []
+        self._turns: list[tuple[Role, list[Part | Recalled]]] = []
         #: name by id of the calls that wait for a result, oldest first, and of all calls
         self._waiting: dict[str, str] = {}
         self._names: dict[str, str] = {}
@@ -52,7 +52,7 @@ class _History:
         role = _ROLES.get(content.text("role") or "user")
         if role is None:
             raise content.fault("role", "must be 'user' or 'model'")
-        parts: list[Part] = []
+        parts: list[Part | Recalled] = []
         for position, part in enumerate(content.nodes("parts")):
             self._place = f"call_{number}_{position}"
             parts += self._read(part, role)
@@ -62,9 +62,12 @@ class _History:
             self._turns.append((role, parts))
 
     def turns(self) -> tuple[Turn, ...]:
-        return tuple(Turn(role, tuple(_joined(parts) if role == "assistant" else parts)) for role, parts in self._turns)
+        return tuple(
+            Turn(role, tuple(_with_thoughts(_joined(parts) if role == "assistant" else parts)))
+            for role, parts in self._turns
+        )
 
-    def _read(self, part: Node, role: Role) -> list[Part]:
+    def _read(self, part: Node, role: Role) -> Sequence[Part | Recalled]:
         what = next((name for name in part.names() if name not in _ABOUT), None)
         if what is None:
             if "thoughtSignature" not in part:
@@ -84,7 +87,7 @@ class _History:
                 return self._result(part)
         return [OpaquePart(NAME, what, part.plain())]
 
-    def _text(self, part: Node) -> list[Part]:
+    def _text(self, part: Node) -> Sequence[Part]:
         text = part.text("text") or ""
         sealed = part.text("thoughtSignature")
         signature = unseal(sealed, NAME) if sealed else None
@@ -94,7 +97,7 @@ class _History:
         # A signature that came with words of the answer stands for thoughts that were not shown.
         return [*found, Thinking(signature=signature)] if signature else found
 
-    def _call(self, part: Node) -> list[Part]:
+    def _call(self, part: Node) -> Sequence[Part | Recalled]:
         call = part.node("functionCall")
         name = call.text("name") if call is not None else None
         if call is None or not name:
@@ -103,13 +106,15 @@ class _History:
         if arguments is not None and not isinstance(arguments, dict):
             raise call.fault("args", "must be an object")
         call_id, signature = open_call_id(call.text("id") or self._place)
-        sealed = part.text("thoughtSignature")
+        sealed = part.text("thoughtSignature") or ""
         self._waiting[call_id] = self._names[call_id] = name
-        return [
-            ToolCall(call_id, name, _to_json(arguments or {}), signature=unseal(sealed, NAME) if sealed else signature)
-        ]
+        recalled = unseal_thinking(sealed)
+        if sealed and recalled is None:
+            signature = unseal(sealed, NAME)
+        made = ToolCall(call_id, name, _to_json(arguments or {}), signature=signature)
+        return [made] if recalled is None else [recalled, made]
 
-    def _result(self, part: Node) -> list[Part]:
+    def _result(self, part: Node) -> Sequence[Part]:
         result = part.node("functionResponse")
         if result is None:
             raise part.fault("functionResponse", "must be an object")
@@ -195,9 +200,25 @@ def _to_json(value: Any) -> str:
     return msgspec.json.encode(value).decode()
 
 
-def _joined(parts: list[Part]) -> list[Part]:
+def _with_thoughts(parts: Iterable[Part | Recalled]) -> list[Part]:
+    """The parts with the thinking that travelled in their calls, in the place of thoughts that came back beside it."""
+    out: list[Part] = []
+    #: where what was said for the next call begins
+    step = 0
+    for part in parts:
+        if isinstance(part, Recalled):
+            said = [before for before in out[step:] if not isinstance(before, Thinking)]
+            out[step:] = [*part.first, *said, *part.later]
+            continue
+        out.append(part)
+        if isinstance(part, ToolCall):
+            step = len(out)
+    return out
+
+
+def _joined(parts: Iterable[Part | Recalled]) -> list[Part | Recalled]:
     """Words that a stream parted put together again."""
-    joined: list[Part] = []
+    joined: list[Part | Recalled] = []
     for part in parts:
         before = joined[-1] if joined else None
         if isinstance(part, Text) and isinstance(before, Text):

@@ -27,7 +27,7 @@ from ..events import (
 )
 from .answer import AnswerReader
 from .names import NAME
-from .parts import call_part, finish_reason, signature_part
+from .parts import Thoughts, call_part, finish_reason, signature_part
 from .requests import shows_thoughts
 from .sources import write_grounding, write_logprobs
 from .usage import write_usage
@@ -112,6 +112,10 @@ class _Candidate:
         #: what the last part is; parts of text and of thoughts grow
         self._growing: type[Event] | None = None
         self._call: tuple[ToolCallStarted, list[str]] | None = None
+        self._thoughts = Thoughts()
+        #: those that led to the open call, in their envelope, and how much was said before it
+        self._led_by: str | None = None
+        self._text_before = 0
         self._broken = False
         self._text: list[str] = []
         self._citations: list[Citation] = []
@@ -131,6 +135,7 @@ class _Candidate:
                 self._tokens = Logprobs(self._tokens.tokens + tokens)
                 return
         self._close_call()
+        self._thoughts.take(event, said=len(self._text) > self._text_before)
         match event:
             case TextDelta(text=text) | RefusalDelta(text=text):
                 self._text.append(text)
@@ -141,6 +146,8 @@ class _Candidate:
                 self._sign(event)
             case ToolCallStarted():
                 self._call = (event, [])
+                self._led_by = self._thoughts.sealed()
+                self._text_before = len(self._text)
             case Opaque(dialect=dialect, value=value) if dialect == NAME:
                 self._add(value)
             case _:
@@ -188,7 +195,7 @@ class _Candidate:
             return
         started, arguments = self._call
         self._call = None
-        part = call_part(started, "".join(arguments))
+        part = call_part(started, "".join(arguments), self._led_by)
         if part is None:
             self._broken = True
         else:

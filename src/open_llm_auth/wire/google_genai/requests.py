@@ -15,6 +15,7 @@ from ..conversation import Conversation, OpaqueTool, OutputFormat, Text, Tool, T
 from ..dialect import Fields, Request
 from ..envelope import Envelope, first_byte, read_envelope, type_of
 from .fields import NO_FIELDS, Node
+from .foreign import without_foreign
 from .history import read_turns
 from .names import NAME
 from .schema import read_schema
@@ -75,9 +76,9 @@ def check_contents(envelope: Mapping[str, msgspec.Raw], path: str = "contents") 
         raise InvalidRequest(f"{path!r} is empty; send at least one content.", param=path)
 
 
-def rewrite(envelope: Envelope, model: str, stream: bool) -> Fields:  # noqa: ARG001 - both stand in the address
-    """The request for a provider of the same dialect: the same fields in the same order."""
-    return {name: value for name, value in envelope.items() if name != "model"}
+def rewrite(envelope: Envelope, model: str, stream: bool) -> Fields:  # noqa: ARG001 - it stands in the address
+    """The request for a provider of the same dialect: the same fields in the same order, without others' reasoning."""
+    return without_foreign({name: value for name, value in envelope.items() if name != "model"}, model)
 
 
 def shows_thoughts(envelope: Mapping[str, msgspec.Raw]) -> bool:

@@ -12,6 +12,7 @@ from ...errors import GatewayError, UpstreamInvalidResponse
 from .. import sse
 from ..dialect import Answering
 from ..events import (
+    BlockEnded,
     Citation,
     Event,
     Finished,
@@ -29,7 +30,7 @@ from .answer import AnswerReader
 from .arrays import ArraySplitter
 from .errors import write_stream_error
 from .names import NAME
-from .parts import call_part, finish_reason, signature_part
+from .parts import Thoughts, call_part, finish_reason, signature_part
 from .requests import shows_thoughts
 from .sources import write_grounding, write_logprobs
 from .usage import write_usage
@@ -116,8 +117,21 @@ def _only(data: bytes) -> bytes:
 class StreamEncoder:
     """Events to server-sent events. Whatever is heard of an answer beside its words is told with its end."""
 
-    __slots__ = ("_after", "_answering", "_arguments", "_broken", "_call", "_citations", "_logprobs", "_shown", "_tail",
-                 "_text")  # fmt: skip
+    __slots__ = (
+        "_after",
+        "_answering",
+        "_arguments",
+        "_broken",
+        "_call",
+        "_citations",
+        "_led_by",
+        "_logprobs",
+        "_shown",
+        "_tail",
+        "_text",
+        "_text_before",
+        "_thoughts",
+    )
 
     def __init__(self, answering: Answering) -> None:
         self._answering = answering
@@ -125,12 +139,17 @@ class StreamEncoder:
         self._name(answering.model)
         self._call: ToolCallStarted | None = None
         self._arguments: list[str] = []
+        self._thoughts = Thoughts()
+        #: those that led to the open call, in their envelope
+        self._led_by: str | None = None
         #: a call whose arguments were no JSON
         self._broken = False
         self._citations: list[Citation] = []
         self._logprobs: list[Logprobs] = []
         #: the text so far, into which citations point
         self._text: list[str] = []
+        #: how much of it there was at the last call
+        self._text_before = 0
 
     def feed(self, events: Iterable[Event]) -> bytes:
         out: list[bytes] = []
@@ -149,7 +168,7 @@ class StreamEncoder:
         return write_stream_error(error)
 
     def _feed_other(self, event: Event, out: list[bytes]) -> None:
-        if self._call is not None and type(event) is not ToolCallDelta:
+        if self._call is not None and not isinstance(event, ToolCallDelta | BlockEnded | Finished):
             self._close_call(out)
         match event:
             case Started(model=model) if model:
@@ -158,12 +177,10 @@ class StreamEncoder:
                 self._arguments.append(arguments)
             case ToolCallStarted():
                 self._call = event
-            case ThinkingDelta(text=text) if text and self._shown:
-                out.append(self._part({"text": text, "thought": True}))
-            case ThinkingSigned():
-                part = signature_part(event, self._shown)
-                if part is not None:
-                    out.append(self._part(part))
+                self._led_by = self._thoughts.sealed()
+                self._text_before = len(self._text)
+            case ThinkingDelta() | ThinkingSigned() | BlockEnded():
+                self._think(event, out)
             case RefusalDelta(text=text) if text:
                 out.append(self._part({"text": text}))
             case Opaque(dialect=dialect, value=value) if dialect == NAME:
@@ -175,21 +192,39 @@ class StreamEncoder:
             case Finished():
                 out.append(self._finish(event))
 
+    def _think(self, event: ThinkingDelta | ThinkingSigned | BlockEnded, out: list[bytes]) -> None:
+        self._thoughts.take(event, said=len(self._text) > self._text_before)
+        if isinstance(event, ThinkingSigned):
+            part = signature_part(event, self._shown)
+            if part is not None:
+                out.append(self._part(part))
+        elif isinstance(event, ThinkingDelta) and event.text and self._shown:
+            out.append(self._part({"text": event.text, "thought": True}))
+
     def _close_call(self, out: list[bytes]) -> None:
-        part = None if self._call is None else call_part(self._call, "".join(self._arguments))
+        part = self._call_part()
+        if part is not None:
+            out.append(self._part(part))
+
+    def _call_part(self) -> dict[str, Any] | None:
+        """The open call, which is over; None where there is none, or none that can be said."""
+        if self._call is None:
+            return None
+        part = call_part(self._call, "".join(self._arguments), self._led_by)
         self._call = None
         self._arguments.clear()
-        if part is None:
-            self._broken = True
-        else:
-            out.append(self._part(part))
+        self._broken = self._broken or part is None
+        return part
 
     def _part(self, part: Any) -> bytes:
         return sse.event(_PART + _encode(part) + self._after)
 
     def _finish(self, event: Finished) -> bytes:
+        # A call at the end stands in the last response itself. Words have gone out as they came, and a response without
+        # any part is none to Google's SDKs: they leave the whole answer out of their history.
+        last = self._call_part() or {"text": ""}
         candidate: dict[str, Any] = {
-            "content": {"parts": [{"text": ""}], "role": "model"},
+            "content": {"parts": [last], "role": "model"},
             "finishReason": finish_reason(event.reason, broken=self._broken),
             "index": 0,
         }

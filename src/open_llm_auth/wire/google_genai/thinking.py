@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from ..conversation import Reasoning
+from ..efforts import effort_of
 from .fields import Node
 
 __all__ = ["read_thinking", "signs_calls", "write_thinking"]
@@ -81,7 +82,7 @@ def write_thinking(reasoning: Reasoning | None, model: str) -> dict[str, Any] | 
 
 
 def _level(reasoning: Reasoning, family: _Family) -> dict[str, Any]:
-    effort = reasoning.effort or _effort_of(reasoning.budget)
+    effort = reasoning.effort or effort_of(reasoning.budget)
     if effort not in _ORDER:
         return {}
     wanted = _ORDER.index(effort)
@@ -96,12 +97,6 @@ def _budget(reasoning: Reasoning, family: _Family) -> dict[str, Any]:
     if budget is None:
         return {"thinkingBudget": _DYNAMIC} if reasoning.enabled or reasoning.adaptive else {}
     return {"thinkingBudget": min(max(budget, family.least), family.most)}
-
-
-def _effort_of(budget: int | None) -> str | None:
-    if budget is None:
-        return None
-    return next((effort for effort in ("low", "medium") if budget <= _BUDGETS[effort]), "high")
 
 
 def _family(model: str) -> _Family:

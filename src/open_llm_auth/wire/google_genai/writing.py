@@ -37,7 +37,7 @@ from .names import MODEL, NAME, USER
 from .schema import write_parameters, write_schema
 from .thinking import signs_calls, write_thinking
 
-__all__ = ["CALL_IDS", "LIMITS", "TOOL_NAMES", "write_request"]
+__all__ = ["CALL_IDS", "LIMITS", "TOOL_NAMES", "UNSIGNED", "write_request"]
 
 JsonObject = dict[str, Any]
 
@@ -73,7 +73,7 @@ CALL_IDS: Final = ANY_NAME
 
 _STOP_LIMIT: Final = 5
 #: What Google documents for calls that none of its models made (thought signatures, FAQ): it is checked for nothing.
-_UNSIGNED: Final = "skip_thought_signature_validator"
+UNSIGNED: Final = "skip_thought_signature_validator"
 _CUSTOM_PARAMETERS: Final = {
     "type": "object",
     "properties": {CUSTOM_INPUT: {"type": "string"}},
@@ -200,7 +200,7 @@ def _sign(contents: list[JsonObject]) -> None:
     for content in contents:
         first = next((part for part in content["parts"] if "functionCall" in part), None)
         if first is not None and "thoughtSignature" not in first:
-            first["thoughtSignature"] = _UNSIGNED
+            first["thoughtSignature"] = UNSIGNED
 
 
 def _parts(part: Part, in_results: bool) -> list[JsonObject]:

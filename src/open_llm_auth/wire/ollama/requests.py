@@ -27,6 +27,7 @@ from ..conversation import (
     Turn,
 )
 from ..dialect import Fields
+from ..efforts import effort_of
 from ..instructions import user_turns
 
 __all__ = ["LIMITS", "write_request"]
@@ -99,8 +100,6 @@ _LEVELS: Final[Mapping[str, bool | str]] = {
     "xhigh": "high",
     "max": "high",
 }
-#: Tokens of thinking up to which a level is meant; it takes no number.
-_BUDGETS: Final = ((2048, "low"), (8192, "medium"))
 
 
 def write_request(conversation: Conversation, model: str) -> Fields:
@@ -146,17 +145,13 @@ def _turn(turn: Turn) -> Iterator[Fields]:
 def _message(role: str, parts: list[Part]) -> Fields:
     message: Fields = {"role": role, "content": _text(parts)}
     if role == "assistant":
-        thinking = "\n\n".join(part.text for part in parts if isinstance(part, Thinking) and _is_own(part))
+        # In words it goes to every model, as the caller sees it; whoever signed it has the signature alone.
+        thinking = "\n\n".join(part.text for part in parts if isinstance(part, Thinking) and part.text)
         message |= {"thinking": thinking} if thinking else {}
         calls = [_call(part) for part in parts if isinstance(part, ToolCall)]
         message |= {"tool_calls": calls} if calls else {}
     images = [part.data for part in parts if isinstance(part, Image)]
     return message | ({"images": images} if images else {})
-
-
-def _is_own(thinking: Thinking) -> bool:
-    """Words of reasoning that nobody else has signed: a model behind Ollama wants its own back unsigned."""
-    return bool(thinking.text) and (thinking.signature is None or thinking.signature.origin == "ollama")
 
 
 def _text(parts: list[Part]) -> str:
@@ -247,6 +242,5 @@ def _think(reasoning: Reasoning | None) -> bool | str | None:
         return False
     if reasoning.effort is not None:
         return _LEVELS.get(reasoning.effort, True)
-    if reasoning.budget is not None:
-        return next((level for most, level in _BUDGETS if reasoning.budget <= most), "high")
-    return True if reasoning.enabled else None
+    # It takes no number of tokens.
+    return effort_of(reasoning.budget) or (True if reasoning.enabled else None)

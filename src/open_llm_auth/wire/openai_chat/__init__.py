@@ -7,6 +7,7 @@ from typing import Final
 from ..dialect import ClientSide, Dialect, ProviderSide, Request
 from ..events import ErrorBody, Usage
 from .errors import read_error, write_error, write_error_body, write_stream_error
+from .forgetting import without_reasoning
 from .reading import read_conversation
 from .relay import StreamRelay, stream_from_reply
 from .replies import read_reply, write_reply
@@ -58,6 +59,7 @@ DIALECT: Final = Dialect(
         relay=_relay,
         read_usage=read_usage,
         unfold=stream_from_reply,
+        without_reasoning=without_reasoning,
     ),
     provider=ProviderSide(
         write_request=write_request,

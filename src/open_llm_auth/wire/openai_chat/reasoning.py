@@ -1,13 +1,14 @@
 """Reasoning beside an answer: `reasoning_content` in words, and OpenRouter's `reasoning_details` for what proves it.
 
-One block of thinking is ``{"type": "reasoning.text", text?, signature}``; a summary is ``{"type":
+One block of thinking is ``{"type": "reasoning.text", text?, signature?}``; a summary is ``{"type":
 "reasoning.summary", summary}``, its proof the ``{"type": "reasoning.encrypted", data}`` behind it, which alone is
-reasoning that is withheld. In a stream the words go on in `reasoning_content`, and the item that ends the block has
-none, so that nobody shows them twice.
+reasoning that is withheld. The items of a block have one `index`, and in a stream its words come in as many items as
+there are deltas, then its proof: a client that keeps the items alone has all of it.
 """
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any, Final
 
 import msgspec
@@ -17,7 +18,17 @@ from ..events import Signature, ThinkingSigned
 from ..signatures import seal, unseal
 from . import fields
 
-__all__ = ["ENCRYPTED", "NAME", "SUMMARY", "TEXT", "read_thinking", "signature_in", "tell_signed", "write_thinking"]
+__all__ = [
+    "ENCRYPTED",
+    "NAME",
+    "SUMMARY",
+    "TEXT",
+    "read_thinking",
+    "signature_in",
+    "tell_proof",
+    "tell_thinking",
+    "write_thinking",
+]
 
 NAME: Final = "openai-chat"
 TEXT: Final = "reasoning.text"
@@ -25,6 +36,8 @@ SUMMARY: Final = "reasoning.summary"
 ENCRYPTED: Final = "reasoning.encrypted"
 
 _ANTHROPIC: Final = "anthropic-messages"
+#: Whose signatures are of the words they come with. Others seal what was thought, and need no words.
+_SIGNERS_OF_WORDS: Final = (_ANTHROPIC, "bedrock-converse", NAME)
 #: Whatever else an item holds, its provider wants to see again.
 _PLAIN: Final = frozenset({"type", "text", "signature", "index"})
 _ANY: Final = msgspec.json.Decoder()
@@ -72,20 +85,28 @@ def _item_in(value: str) -> Item | None:
 # ---------------------------------------------------------------------------------------------- told to a client
 
 
-def tell_signed(signed: ThinkingSigned, index: int, text: str | None, *, summary: bool) -> list[Item]:
-    """The items that end a block of thinking, for a client. `text` None: its words went before."""
+def tell_proof(signed: ThinkingSigned, index: int, *, summary: bool) -> Item:
+    """The item that ends a block of thinking, for a client. `summary`: the words before it are one."""
     own = signed.signature.origin == NAME
     value = signed.signature.value if own else seal(signed.signature)
     item = _item_in(value) if own else None
-    words = {} if text is None else {"text": text}
     if item is not None:
-        return [{**item, **(words if item.get("type") == TEXT else {}), "index": index}]
-    sealed = {"type": ENCRYPTED, "data": value, "index": index}
-    if signed.redacted:
-        return [sealed]
+        return {**item, "index": index}
+    if signed.redacted or summary:
+        return {"type": ENCRYPTED, "data": value, "index": index}
+    return {"type": TEXT, "signature": value, "index": index}
+
+
+def tell_thinking(text: str, signed: ThinkingSigned | None, index: int, *, summary: bool) -> list[Item]:
+    """A whole block for a client: what the items of a stream come to."""
+    proof = [] if signed is None else [tell_proof(signed, index, summary=summary)]
+    if not text:
+        return proof
     if summary:
-        return [{"type": SUMMARY, "summary": text or "", "index": index}, sealed]
-    return [{"type": TEXT, **words, "signature": value, "index": index}]
+        return [{"type": SUMMARY, "summary": text, "index": index}, *proof]
+    if proof and proof[0].get("type") == TEXT:
+        return [{"type": TEXT, "text": text, **proof[0]}]
+    return [{"type": TEXT, "text": text, "index": index}, *proof]
 
 
 class _Block:
@@ -93,10 +114,10 @@ class _Block:
 
     __slots__ = ("index", "summary", "text")
 
-    def __init__(self, index: object, *, summary: bool) -> None:
+    def __init__(self, index: object, text: str = "", *, summary: bool) -> None:
         self.index = index
         self.summary = summary
-        self.text = ""
+        self.text = text
 
     def ended(self, signature: Signature | None) -> Thinking:
         return Thinking(self.text, signature, summary=self.summary)
@@ -112,14 +133,27 @@ def read_thinking(message: Item, path: str) -> tuple[Thinking, ...]:
     given = message.get("reasoning_details")
     path = f"{path}.reasoning_details"
     details = [] if given is None else fields.items(given, path)
-    blocks = _blocks_of([fields.object_(item, f"{path}.{number}") for number, item in enumerate(details)], path)
+    items = [fields.object_(item, f"{path}.{number}") for number, item in enumerate(details)]
+    blocks = _blocks_of(items, path)
     if not words or any(block.text for block in blocks):
         return tuple(blocks)
-    for number, block in enumerate(blocks):
-        if not block.redacted:
-            blocks[number] = Thinking(words, block.signature, summary=block.summary)
-            return tuple(blocks)
-    return (Thinking(words), *blocks)
+    return _with_words(words, blocks, first=items[0].get("index") if items else None)
+
+
+def _with_words(words: str, blocks: list[Thinking], first: object) -> tuple[Thinking, ...]:
+    """Blocks whose words came apart from them. They are the words of the one block that can have any, and of none
+    where blocks came before the `first` that was kept. Which of several they belong to nobody knows: a signature of
+    Claude's under the words of another would be refused, so none goes on."""
+    unsaid = [block for block in blocks if not block.redacted]
+    if len(unsaid) == 1 and first in (None, 0):
+        return tuple(replace(block, text=words) if block is unsaid[0] else block for block in blocks)
+    kept = blocks if len(unsaid) < 2 else [block for block in blocks if not _signs_words(block)]
+    return (Thinking(words), *kept)
+
+
+def _signs_words(block: Thinking) -> bool:
+    signature = block.signature
+    return signature is not None and signature.origin in _SIGNERS_OF_WORDS and not block.redacted
 
 
 def _blocks_of(details: list[Item], path: str) -> list[Thinking]:
@@ -129,22 +163,29 @@ def _blocks_of(details: list[Item], path: str) -> list[Thinking]:
         kind, index, place = item.get("type"), item.get("index"), f"{path}.{number}"
         signature = _returned(item)
         if kind == ENCRYPTED:
+            if summary := fields.text_of(item, "summary", place):
+                # OpenAI's SDK makes one item of all with the same index: the last type, and the fields of both.
+                blocks += _unproved(block)
+                block = _Block(index, summary, summary=True)
             if block is not None and block.summary and block.index == index:
                 blocks.append(block.ended(signature))
             else:
-                blocks += [block.ended(None)] if block is not None and block.text else []
-                blocks += _withheld(signature)
+                blocks += [*_unproved(block), *_withheld(signature)]
             block = None
         elif kind in (TEXT, SUMMARY):
             if block is not None and (block.index != index or block.summary != (kind == SUMMARY)):
-                blocks += [block.ended(None)] if block.text else []
+                blocks += _unproved(block)
                 block = None
             block = block or _Block(index, summary=kind == SUMMARY)
             block.text += fields.text_of(item, "summary" if kind == SUMMARY else "text", place)
             if signature is not None:
                 blocks.append(block.ended(signature))
                 block = None
-    return blocks + ([block.ended(None)] if block is not None and block.text else [])
+    return blocks + _unproved(block)
+
+
+def _unproved(block: _Block | None) -> list[Thinking]:
+    return [block.ended(None)] if block is not None and block.text else []
 
 
 def _withheld(signature: Signature | None) -> list[Thinking]:

@@ -32,7 +32,7 @@ from ..openai_error import read_error
 from ..signatures import seal_call_id
 from .answers import ending, read_logprobs, reason_told, tell_citation, tell_logprobs
 from .deltas import Delta, Deltas
-from .reasoning import NAME, tell_signed
+from .reasoning import NAME, tell_thinking
 from .relay import error_within, says_something
 from .usage import usage_from, write_usage
 
@@ -132,7 +132,7 @@ def write_reply(events: Sequence[Event], answering: Answering) -> bytes:
         ],
     }
     if finished.usage is not None:
-        reply["usage"] = write_usage(finished.usage)
+        reply["usage"] = write_usage(finished.usage, thought=message.thought)
     if finished.service_tier is not None:
         reply["service_tier"] = finished.service_tier
     return msgspec.json.encode(reply)
@@ -159,6 +159,10 @@ class _Message:
     def refused(self) -> bool:
         return any(self._refusal)
 
+    @property
+    def thought(self) -> bool:
+        return bool(self._thoughts)
+
     def told(self) -> dict[str, Any]:
         message: dict[str, Any] = {
             "role": "assistant",
@@ -171,8 +175,7 @@ class _Message:
         details = [
             item
             for index, (thinking, signed) in enumerate(self._thoughts)
-            if signed is not None
-            for item in tell_signed(signed, index, thinking.text or None, summary=thinking.summary)
+            for item in tell_thinking(thinking.text, signed, index, summary=thinking.summary)
         ]
         if details:
             message["reasoning_details"] = details
@@ -198,8 +201,10 @@ class _Message:
         self._refusal.append(event.text)
 
     def add_thinking(self, event: ThinkingDelta) -> None:
+        if not event.text:
+            return
         self._block = None
-        if self._thought_open:
+        if self._thought_open and self._thoughts[-1][0].summary == event.summary:
             thinking, _ = self._thoughts.pop()
             self._thoughts.append((Thinking(thinking.text + event.text, summary=event.summary), None))
         else:
@@ -207,7 +212,8 @@ class _Message:
         self._thought_open = True
 
     def add_signed(self, event: ThinkingSigned) -> None:
-        thinking = self._thoughts.pop()[0] if self._thought_open else Thinking()
+        ends = self._thought_open and not event.redacted
+        thinking = self._thoughts.pop()[0] if ends else Thinking()
         self._thoughts.append((thinking, event))
         self.end_block(event)
 
@@ -224,12 +230,14 @@ class _Message:
             inner["input" if call["type"] == "custom" else "arguments"] += event.arguments
 
     def add_citation(self, event: Citation) -> None:
+        self._thought_open = False
         end = sum(map(len, self._content))
         told = tell_citation(event, (self._block or 0, end))
         if told is not None:
             self._annotations.append(told)
 
     def add_logprobs(self, event: Logprobs) -> None:
+        self._thought_open = False
         self.logprobs += tell_logprobs(event)
 
     def end_block(self, _event: object) -> None:
@@ -237,6 +245,7 @@ class _Message:
         self._thought_open = False
 
     def add_opaque(self, event: Opaque) -> None:
+        self._thought_open = False
         if event.dialect == NAME and isinstance(event.value, dict):
             self._more |= event.value
 

@@ -34,7 +34,7 @@ from ..openai_error import read_error, write_stream_error
 from ..signatures import seal_call_id
 from .answers import BROKEN, ending, read_logprobs, reason_told, tell_citation, tell_logprobs
 from .deltas import Delta, Deltas
-from .reasoning import NAME, tell_signed
+from .reasoning import NAME, SUMMARY, TEXT, tell_proof
 from .relay import error_within, is_whole, says_something
 from .usage import usage_from, write_usage
 
@@ -49,6 +49,8 @@ _encode: Final = msgspec.json.Encoder().encode
 #: how a chunk of one choice ends, and one that goes on with a call's arguments
 _TAIL: Final = b'},"finish_reason":null}]}\n\n'
 _CALL_TAIL: Final = b"}}]" + _TAIL
+#: what a block of thinking is made of
+_THINKING: Final = (ThinkingDelta, ThinkingSigned)
 
 
 # ---------------------------------------------------------------------------------------------- from a provider
@@ -279,14 +281,18 @@ class StreamEncoder:
         "_begin",
         "_block",
         "_calls",
+        "_cited",
         "_custom",
         "_head",
+        "_item",
+        "_item_tail",
         "_kind",
         "_over",
         "_refused",
         "_said",
         "_summary",
         "_text",
+        "_thinks",
         "_thought",
         "_thoughts",
     )
@@ -302,11 +308,17 @@ class StreamEncoder:
         #: a call is open and has no arguments yet
         self._bare = False
         self._custom = False
+        #: sources told
+        self._cited = 0
         #: characters of content: all of them, and those before the block that is open
         self._said = 0
         self._block = 0
+        #: blocks of thinking that have begun, whether the last is open, whether it is a summary, and its item around
+        #: the words
         self._thoughts = 0
+        self._thinks = False
         self._summary = False
+        self._item = self._item_tail = b""
         self._begin: bytes | None = None
         self._set_head(answering.model, answering.created)
 
@@ -351,8 +363,8 @@ class StreamEncoder:
             self._end_call(out)
         if kind is TextDelta and self._kind not in (Citation, Logprobs):
             self._block = self._said
-        if kind is not ThinkingSigned:
-            self._summary = False
+        if kind not in _THINKING:
+            self._thinks = False
         self._kind = kind
 
     def _tell(self, event: Event, out: list[bytes]) -> None:
@@ -360,12 +372,11 @@ class StreamEncoder:
             case ToolCallDelta():
                 self._tell_arguments(event, out)
             case ThinkingDelta():
-                self._summary = event.summary
-                out.append(b"%b%b%b" % (self._thought, _encode(event.text), _TAIL))
+                self._think(event, out)
             case Started():
                 self._start(event, out)
             case ThinkingSigned():
-                self._tell_signed(event, out)
+                self._prove(event, out)
             case ToolCallStarted():
                 self._tell_call(event, out)
             case RefusalDelta():
@@ -402,12 +413,29 @@ class StreamEncoder:
         out.append(self._begin or b"")
         self._begin = None
 
-    def _tell_signed(self, event: ThinkingSigned, out: list[bytes]) -> None:
-        items = tell_signed(event, self._thoughts, None, summary=self._summary)
+    def _think(self, event: ThinkingDelta, out: list[bytes]) -> None:
+        """Words for those who show them, and the same as an item for those who send them back."""
+        if not event.text:
+            return
+        if not self._thinks or event.summary != self._summary:
+            self._begin_thought(summary=event.summary)
+        words = _encode(event.text)
+        out.append(b"%b%b%b%b%b" % (self._thought, words, self._item, words, self._item_tail))
+
+    def _begin_thought(self, *, summary: bool) -> None:
+        kind, field = (SUMMARY, "summary") if summary else (TEXT, "text")
+        self._item = f',"reasoning_details":[{{"type":"{kind}","{field}":'.encode()
+        self._item_tail = b',"index":%d}]' % self._thoughts + _TAIL
+        self._thinks, self._summary = True, summary
         self._thoughts += 1
-        self._summary = False
-        self._kind = None
-        self._chunk({"reasoning_details": items}, out)
+
+    def _prove(self, event: ThinkingSigned, out: list[bytes]) -> None:
+        ends = self._thinks and not event.redacted
+        if not ends:
+            self._thoughts += 1
+        proof = tell_proof(event, self._thoughts - 1, summary=ends and self._summary)
+        self._thinks = False
+        self._chunk({"reasoning_details": [proof]}, out)
 
     def _tell_call(self, event: ToolCallStarted, out: list[bytes]) -> None:
         if self._bare:
@@ -430,7 +458,9 @@ class StreamEncoder:
     def _cite(self, event: Citation, out: list[bytes]) -> None:
         told = tell_citation(event, (self._block, self._said))
         if told is not None:
-            self._chunk({"annotations": [told]}, out)
+            # OpenAI's SDK joins lists by this number, and breaks without it at the second delta of one.
+            self._chunk({"annotations": [{"index": self._cited, **told}]}, out)
+            self._cited += 1
 
     def _finish(self, event: Finished, out: list[bytes]) -> None:
         reason = reason_told(event, called=self._calls > 0, refused=self._refused)
@@ -438,6 +468,7 @@ class StreamEncoder:
         tier = b"" if event.service_tier is None else b',"service_tier":' + _encode(event.service_tier)
         out.append(b"%b%b]%b}\n\n" % (self._head, _encode(choice), tier))
         if self._answering.wants_usage and event.usage is not None:
-            out.append(b'%b],"usage":%b}\n\n' % (self._head, _encode(write_usage(event.usage))))
+            usage = write_usage(event.usage, thought=self._thoughts > 0)
+            out.append(b'%b],"usage":%b}\n\n' % (self._head, _encode(usage)))
         out.append(sse.DONE)
         self._over = True

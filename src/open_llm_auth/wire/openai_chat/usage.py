@@ -160,15 +160,18 @@ def _count(value: object) -> int | None:
     return int(value) if 0 <= value <= _COUNT_LIMIT else None
 
 
-def write_usage(usage: Usage) -> dict[str, Any]:
-    """The counts as OpenAI states them."""
+def write_usage(usage: Usage, *, thought: bool) -> dict[str, Any]:
+    """The counts as OpenAI states them. `thought`: the answer holds thinking. None counted of it is a count that the
+    provider did not give, and nothing is said of it."""
     prompt = {"cached_tokens": usage.cache_read}
     if usage.cache_write:
         prompt["cache_write_tokens"] = usage.cache_write
-    return {
+    told: dict[str, Any] = {
         "prompt_tokens": usage.input,
         "completion_tokens": usage.output,
         "total_tokens": usage.input + usage.output,
         "prompt_tokens_details": prompt,
-        "completion_tokens_details": {"reasoning_tokens": usage.reasoning},
     }
+    if usage.reasoning or not thought:
+        told["completion_tokens_details"] = {"reasoning_tokens": usage.reasoning}
+    return told

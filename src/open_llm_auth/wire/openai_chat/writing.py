@@ -36,6 +36,7 @@ from ..conversation import (
     Turn,
 )
 from ..dialect import Fields
+from ..efforts import effort_of
 from ..fitting import LABEL, NameRule
 from .messages import GOOGLE
 from .reasoning import NAME, write_thinking
@@ -76,8 +77,6 @@ _SCHEMA_NAMES: Final = NameRule(re.compile(r"[^A-Za-z0-9_-]"), 64)
 _NO_PARAMETERS: Final = {"type": "object", "properties": {}}
 _TEXT_TYPES: Final = ("application/json", "application/xml")
 _SUFFIXES: Final = {"application/pdf": "pdf"}
-#: the most tokens of thinking that an effort stands for
-_EFFORTS: Final = ((1024, "low"), (8192, "medium"))
 #: other dialects' words for OpenAI's tiers
 _TIERS: Final = {"standard": "default", "standard_only": "default"}
 
@@ -140,9 +139,7 @@ def _effort(reasoning: Reasoning) -> str | None:
     """An effort, also where the caller counts tokens; nothing where thinking is merely allowed, as it is anyway."""
     if reasoning.enabled is False:
         return "none"
-    if reasoning.effort is not None or reasoning.budget is None:
-        return reasoning.effort
-    return next((effort for most, effort in _EFFORTS if reasoning.budget <= most), "high")
+    return reasoning.effort or effort_of(reasoning.budget)
 
 
 # ---------------------------------------------------------------------------------------------- tools
@@ -280,10 +277,11 @@ def _named(turn: Turn) -> Item:
 
 
 def _thinking(turn: Turn) -> Item:
-    """What of earlier thinking this dialect may see again: words that nobody signed, and its own proofs."""
+    """What of earlier thinking this dialect may see again: its own proofs, and of all else the words, whoever signed
+    them. Models that think in words (DeepSeek, Kimi) refuse a call of theirs that comes without."""
     blocks = [part for part in turn.parts if isinstance(part, Thinking)]
-    words = "".join(block.text for block in blocks if block.signature is None)
     own = [block for block in blocks if block.signature is not None and block.signature.origin == NAME]
+    words = "".join(block.text for block in blocks if block not in own)
     told: Item = {"reasoning_content": words} if words else {}
     if own:
         items = [item for block in own for item in write_thinking(block)]

@@ -12,6 +12,7 @@ from ..fitting import NameRule
 from .decoding import StreamDecoder
 from .encoding import StreamEncoder
 from .errors import read_error, write_error
+from .forgetting import without_reasoning
 from .relay import StreamRelay, relay
 from .replies import gather, read_reply, read_usage, write_reply
 from .requests import read_conversation, read_request, rewrite, write_request
@@ -70,6 +71,7 @@ DIALECT: Final = Dialect(
         relay=relay,
         read_usage=read_usage,
         gather=gather,
+        without_reasoning=without_reasoning,
     ),
     provider=ProviderSide(
         write_request=write_request,

@@ -218,7 +218,8 @@ class StreamDecoder:
             return [Started()]
         created = response.created_at
         stamp = int(created) if isinstance(created, int | float) and 0 <= created < 1e12 else None
-        return [Started(_text(response.id), _text(response.model), created=stamp)]
+        tier = _text(response.service_tier) or None
+        return [Started(_text(response.id), _text(response.model), created=stamp, service_tier=tier)]
 
     # ------------------------------------------------------------------------------------------ items
 

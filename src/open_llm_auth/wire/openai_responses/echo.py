@@ -51,7 +51,7 @@ def response_head(answering: Answering, model: str) -> dict[str, Any]:
         "id": f"resp_{answering.id}",
         "object": "response",
         "created_at": answering.created,
-        # There is no clock here, and a time that is not known is not made up.
+        # Set with the end of a response that is whole.
         "completed_at": None,
         "status": "in_progress",
         "background": False,

@@ -203,6 +203,8 @@ class StreamEncoder:
         }
         if reason is not None:
             self.response["incomplete_details"] = {"reason": reason}
+        elif self._answering.now is not None:
+            self.response["completed_at"] = self._answering.now()
         if event.service_tier is not None:
             self.response["service_tier"] = event.service_tier
         return ending + self._events.say(f"response.{status}", {"response": self.response})

@@ -18,6 +18,9 @@ _OBJECT: Final = msgspec.json.Decoder(dict[str, Any])
 _AGAIN: Final = re.compile(r"try again in\s*(\d{1,9}(?:\.\d{1,9})?)\s*(ms|s)", re.IGNORECASE)
 _SECONDS: Final = {"s": 1.0, "ms": 0.001}
 _RATE_LIMITED: Final = "rate_limit_exceeded"
+#: `response.error.code` by status, of the few that OpenAI documents; others are the server's. Codex tries again after
+#: any of them but `invalid_prompt`.
+_CODES: Final = {400: "invalid_prompt", 413: "invalid_prompt", 422: "invalid_prompt", 429: _RATE_LIMITED}
 _NAMELESS: Final = "The provider reported an error without a reason."
 
 
@@ -59,11 +62,12 @@ def write_error(error: GatewayError, _request_id: str = "") -> bytes:
 
 
 def failure_code(error: GatewayError) -> str:
-    """The code of a failed response: the provider's own, by which Codex knows a spent quota or a full context."""
+    """The code of a failed response: the provider's own word, by which Codex knows a spent quota or a full context.
+    Where there is none, or a number, it is OpenAI's word for what the status says."""
     own = error.details.get("upstreamCode")
-    if isinstance(own, str) and own:
+    if isinstance(own, str) and own and not own.isdigit():
         return own
-    return _RATE_LIMITED if error.status == 429 else "server_error"
+    return _CODES.get(error.status, "server_error")
 
 
 def write_failure(error: GatewayError, response: dict[str, Any], sequence: int) -> bytes:

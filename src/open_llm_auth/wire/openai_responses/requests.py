@@ -9,6 +9,7 @@ from ...errors import InvalidRequest
 from ..caching import is_automatic
 from ..conversation import Conversation, OutputFormat, Reasoning, Text, ToolChoice
 from ..dialect import Fields, Request
+from ..efforts import effort_of
 from ..envelope import Envelope, first_byte, is_null, read_envelope, read_flag, read_model, type_of
 from ..fitting import LABEL
 from .fields import (
@@ -240,9 +241,6 @@ def _unknown_in(envelope: Envelope, include: frozenset[str]) -> tuple[str, ...]:
 
 #: The least that OpenAI takes as `max_output_tokens`; clients that ask for one token only want to see a sign of life.
 _LEAST_TOKENS: Final = 16
-#: Budgets in tokens and the effort that comes near them.
-_EFFORTS: Final = ((2048, "low"), (12_288, "medium"))
-_MOST_EFFORT: Final = "high"
 #: Names that other dialects have for OpenAI's tiers.
 _TIERS: Final[Mapping[str, str]] = {"standard_only": "default", "standard": "default"}
 
@@ -316,7 +314,7 @@ def _write_reasoning(reasoning: Reasoning | None, fields: Fields) -> list[str]:
     if reasoning is None:
         return []
     asked: dict[str, str] = {}
-    effort = reasoning.effort or _effort_for(reasoning.budget)
+    effort = reasoning.effort or effort_of(reasoning.budget)
     if effort is not None:
         asked["effort"] = effort
     off = reasoning.enabled is False or effort == "none"
@@ -327,12 +325,6 @@ def _write_reasoning(reasoning: Reasoning | None, fields: Fields) -> list[str]:
     # A model that does not reason refuses to seal what it has not.
     wanted = reasoning.sealed or reasoning.enabled is True or effort is not None or reasoning.adaptive
     return [ENCRYPTED] if wanted and not off else []
-
-
-def _effort_for(budget: int | None) -> str | None:
-    if budget is None:
-        return None
-    return next((effort for limit, effort in _EFFORTS if budget <= limit), _MOST_EFFORT)
 
 
 def _summary_for(reasoning: Reasoning) -> str | None:
