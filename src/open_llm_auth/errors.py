@@ -21,14 +21,17 @@ GatewayError
 │   └── HostNotAllowed              421 host_not_allowed
 ├── NotConfigured                   the gateway has not been told how
 │   ├── NoCredentials               403 no_credentials
+│   │   └── SignInLapsed            403 needs_login
 │   └── ProviderKindNotSupported    501 provider_kind_not_supported
+├── SignInFailed                    400 sign_in_failed
 ├── EgressBlocked                   403 egress_destination_blocked
 ├── UpstreamError                   the provider, or the way to it, is at fault
 │   ├── UpstreamHTTPError           (its status) upstream_http_error
 │   ├── UpstreamCredentialRejected  (401, 403) upstream_credential_rejected
 │   ├── UpstreamUnreachable         502 upstream_unreachable
 │   ├── UpstreamInvalidResponse     502 upstream_invalid_response
-│   └── UpstreamTimeout             504 upstream_timeout
+│   ├── UpstreamTimeout             504 upstream_timeout
+│   └── RenewalUncertain            502 renewal_uncertain
 ├── ConfigError                     the config file, or a write to it, is at fault
 │   ├── ConfigInvalid               400 invalid_config
 │   ├── UnsafeDestination           400 unsafe_destination
@@ -68,8 +71,11 @@ __all__ = [
     "ProfileOwnerMismatch",
     "ProviderKindNotSupported",
     "ProviderNotFound",
+    "RenewalUncertain",
     "RouteNotFound",
     "SecretUnavailable",
+    "SignInFailed",
+    "SignInLapsed",
     "Unauthenticated",
     "UnsafeDestination",
     "UnsupportedEncoding",
@@ -214,9 +220,23 @@ class NoCredentials(NotConfigured):
     code = "no_credentials"
 
 
+class SignInLapsed(NoCredentials):
+    """A sign-in can't be renewed any more and needs its person; `details.command` repairs it."""
+
+    code = "needs_login"
+
+
 class ProviderKindNotSupported(NotConfigured):
     code = "provider_kind_not_supported"
     status = 501
+
+
+class SignInFailed(GatewayError):
+    """A sign-in ended without a credential: the person or the issuer said no, or nobody came back in time. `details`
+    holds the provider, the `reason`, and the issuer's own error code where it gave one."""
+
+    code = "sign_in_failed"
+    status = 400
 
 
 class EgressBlocked(GatewayError):
@@ -264,6 +284,12 @@ class UpstreamTimeout(UpstreamError):
 
     code = "upstream_timeout"
     status = 504
+
+
+class RenewalUncertain(UpstreamError):
+    """A sign-in has expired and could not be renewed now: nothing is lost, and it is tried again."""
+
+    code = "renewal_uncertain"
 
 
 class ConfigError(GatewayError):

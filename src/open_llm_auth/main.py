@@ -19,10 +19,16 @@ from typing import Final
 
 from . import __version__, web
 from .auth.health import HealthTable
+from .auth.history import History
 from .auth.manager import ProviderManager
+from .config.health_file import HealthFile, health_path
+from .config.health_sync import HealthSync
 from .config.paths import config_path
+from .config.renewals import FileSignIns
 from .config.source import LiveConfig
+from .config.stores import SecretStores
 from .errors import GatewayError
+from .ports import Clock
 from .providers import KINDS
 from .server.asgi import Application, Handler, Receive, Scope, Send
 from .server.auth import Authenticator, tokenless
@@ -30,12 +36,13 @@ from .server.discovery import Discovery
 from .server.edge import Edge
 from .server.faults import describe_fault
 from .server.relay import Relay
-from .server.surfaces import chat, embeddings, gemini, messages, models, pages, responses, universal
+from .server.renewals import Renewals
+from .server.surfaces import chat, embeddings, gemini, messages, models, pages, responses, traces, universal
 from .server.tokenizer import Tokenizer
 from .server.usage import Ledger, json_line, text_line
-from .transport import HttpTransport, ProgramRunner, Sighting
+from .transport import CommandOutput, HttpTransport, ProgramRunner, Sighting
 
-__all__ = ["Gateway", "SystemClock", "app", "keep_running", "open_gateway"]
+__all__ = ["Gateway", "SystemClock", "app", "application", "keep_running", "open_gateway"]
 
 _YES: Final = frozenset({"1", "true", "yes", "on"})
 _PAUSE_SECONDS: Final = 1.0
@@ -64,23 +71,31 @@ class Gateway:
 
 @asynccontextmanager
 async def open_gateway(
-    environ: Mapping[str, str], *, log: Callable[[str], object] | None = None
+    environ: Mapping[str, str],
+    *,
+    log: Callable[[str], object] | None = None,
+    clock: Clock | None = None,
+    stores: SecretStores | None = None,
 ) -> AsyncIterator[Gateway]:
     """A gateway on the config that `environ` names, its background work running until the block ends.
 
-    `log` takes finished log text; the default is standard error.
+    `log` takes finished log text; the default is standard error. `clock` is the machine's where none is given.
+    `stores` are open already where a command has opened them.
 
     Raises:
         ConfigError: the config file can't be read or does not validate; nothing was started.
     """
-    clock = SystemClock()
+    clock = clock or SystemClock()
     ledger = Ledger(
         log or _stderr_writer(),
         text_line if log is None and sys.stderr.isatty() else json_line,
         more=lambda: _egress_counts(transport),
     )
-    config = LiveConfig(config_path(environ), environ, on_event=ledger.note)
-    config.load()
+    stores = stores or SecretStores(config_path(environ), environ, run=CommandOutput(environ))
+    stores.serve()
+    config = LiveConfig(config_path(environ), environ, on_event=ledger.note, stores=stores)
+    # A keyring, a password manager and a passphrase take their time.
+    await asyncio.to_thread(config.load)
     for warning in config.current().warnings:
         ledger.note(f"warning: {warning}")
     transport = HttpTransport(
@@ -91,15 +106,33 @@ async def open_gateway(
         on_observed=lambda seen: ledger.note(_egress_line("observed", seen)),
     )
     programs = ProgramRunner(environ)
-    health = HealthTable()
-    manager = ProviderManager(config.secrets, health, clock, frozenset(KINDS))
+    health, history = HealthTable(), History(clock)
+    health_file = HealthFile(health_path(config_path(environ)), now=clock.now, on_event=ledger.note)
+    shared_health = HealthSync(health_file, health, history, clock)
+    shared_health.load()
+    renewals = Renewals(
+        config=config,
+        store=FileSignIns(config, stores),
+        transport=transport,
+        secrets=config.secrets,
+        clock=clock,
+        log=ledger.note,
+    )
+    manager = ProviderManager(config.secrets, health, clock, frozenset(KINDS), renewals)
     discovery = Discovery(
-        config=config, manager=manager, transport=transport, kinds=KINDS, secrets=config.secrets, clock=clock
+        config=config,
+        manager=manager,
+        transport=transport,
+        kinds=KINDS,
+        secrets=config.secrets,
+        clock=clock,
+        renewals=renewals,
     )
     relay = Relay(
         config=config,
         manager=manager,
         health=health,
+        history=history,
         transport=transport,
         programs=programs,
         kinds=KINDS,
@@ -107,6 +140,9 @@ async def open_gateway(
         clock=clock,
         discovered=discovery.models,
         on_blocked=lambda *seen: ledger.note(_egress_line("blocked", Sighting(*seen))),
+        renewals=renewals,
+        on_refused=stores.refused,
+        on_fall=lambda subscription, key: ledger.note(_fall_line(subscription, key)),
     )
     authenticator = Authenticator(
         anonymous=_on(environ, "OPEN_LLM_AUTH_ALLOW_ANON") and tokenless(config.current().tokens),
@@ -114,7 +150,7 @@ async def open_gateway(
     )
     edge = Edge(
         config=config,
-        handlers=_handlers(config, authenticator, manager, discovery, relay, ledger, clock),
+        handlers=_handlers(config, authenticator, manager, health, discovery, relay, ledger, clock),
         authenticator=authenticator,
         ledger=ledger,
         clock=clock,
@@ -122,7 +158,8 @@ async def open_gateway(
         log_fault=ledger.note,
     )
     background = [
-        asyncio.create_task(keep_running(work, ledger.note, _PAUSE_SECONDS)) for work in (config.watch, discovery.run)
+        asyncio.create_task(keep_running(work, ledger.note, _PAUSE_SECONDS))
+        for work in (config.watch, discovery.run, renewals.run, shared_health.run)
     ]
     try:
         yield Gateway(config, manager, relay, discovery, transport, ledger, edge)
@@ -130,6 +167,8 @@ async def open_gateway(
         for task in background:
             task.cancel()
         await asyncio.gather(*background, return_exceptions=True)
+        await shared_health.exchange(last=True)
+        await renewals.aclose()
         await programs.aclose()
         await transport.aclose()
         await ledger.aclose()
@@ -139,16 +178,17 @@ def _handlers(
     config: LiveConfig,
     authenticator: Authenticator,
     manager: ProviderManager,
+    health: HealthTable,
     discovery: Discovery,
     relay: Relay,
     ledger: Ledger,
-    clock: SystemClock,
+    clock: Clock,
 ) -> Mapping[tuple[str, str], Handler]:
     """What answers each row of the route table."""
     tokenizer = Tokenizer()
     return {
         ("GET", "/health"): pages.health,
-        ("GET", "/health/ready"): pages.ready_handler(config, authenticator, manager, ledger, clock),
+        ("GET", "/health/ready"): pages.ready_handler(config, authenticator, manager, health, ledger, clock),
         ("HEAD", "/"): pages.head,
         ("GET", "/"): pages.page_handler(web.asset, "index.html"),
         ("GET", "/docs"): pages.page_handler(web.asset, "docs.html"),
@@ -173,14 +213,16 @@ def _handlers(
             )
         },
         ("POST", "/v1/universal"): universal.universal_handler(relay, clock),
+        ("GET", "/config/calls/{call_id}"): traces.trace_handler(relay.traces),
     }
 
 
 class _LifespanApplication:
     """The ASGI application: opens a gateway at startup, closes it at shutdown, hands every request on."""
 
-    def __init__(self, environ: Mapping[str, str]) -> None:
+    def __init__(self, environ: Mapping[str, str], stores: SecretStores | None = None) -> None:
         self._environ = environ
+        self._stores = stores
         self._application: Application | None = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -195,7 +237,7 @@ class _LifespanApplication:
         await receive()
         async with AsyncExitStack() as stack:
             try:
-                gateway = await stack.enter_async_context(open_gateway(self._environ))
+                gateway = await stack.enter_async_context(open_gateway(self._environ, stores=self._stores))
             except GatewayError as error:
                 await send({"type": "lifespan.startup.failed", "message": error.message})
                 return
@@ -211,6 +253,11 @@ class _LifespanApplication:
                 await send({"type": "lifespan.shutdown.failed", "message": error.message})
                 return
         await send({"type": "lifespan.shutdown.complete"})
+
+
+def application(environ: Mapping[str, str], stores: SecretStores | None = None) -> Application:
+    """An ASGI application like `app`, on `environ`. `stores` are open already where a command has opened them."""
+    return _LifespanApplication(environ, stores)
 
 
 async def keep_running(work: Callable[[], Awaitable[None]], log: Callable[[str], object], pause: float) -> None:
@@ -283,6 +330,13 @@ def _egress_line(verdict: str, seen: Sighting) -> str:
     return f"egress {verdict}: provider {seen.provider!r} to {seen.host!r}{at}: {seen.reason}"
 
 
+def _fall_line(subscription: str, key: str) -> str:
+    return (
+        f"warning: calls go to the metered credential {key!r} in place of the subscription {subscription!r}. "
+        "providerFallback.subscriptionToMetered 'refuse' forbids it."
+    )
+
+
 def _egress_counts(transport: HttpTransport) -> Mapping[str, object]:
     stats = transport.stats()
     return {"egressBlocked": stats.blocked, "egressObserved": stats.observed}
@@ -308,4 +362,4 @@ def _stderr_writer() -> Callable[[str], object]:
     return write
 
 
-app: Final[Application] = _LifespanApplication(os.environ)
+app: Final[Application] = application(os.environ)

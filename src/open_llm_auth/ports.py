@@ -2,12 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from typing import Protocol
 
-from .values import Command, ConfigFault, Headers, Outbound, Secret, SecretRef, Snapshot
+from .values import (
+    Command,
+    ConfigFault,
+    Headers,
+    Outbound,
+    RenewalNote,
+    Secret,
+    SecretRef,
+    SignedIn,
+    Snapshot,
+)
 
-__all__ = ["Clock", "ConfigSource", "Programs", "Reply", "SecretSource", "Transport"]
+__all__ = [
+    "Clock",
+    "ConfigSource",
+    "Lease",
+    "Programs",
+    "RenewalStates",
+    "Reply",
+    "SecretSource",
+    "SecretWriter",
+    "SignInStore",
+    "Transport",
+]
 
 
 class Clock(Protocol):
@@ -32,6 +53,63 @@ class SecretSource(Protocol):
 
     def environment(self, name: str) -> Secret | None:
         """A variable of the process environment or the gateway's `.env`; None when unset or empty."""
+
+
+class SecretWriter(Protocol):
+    """Secrets that stand behind a `vault:` or `keyring:` reference, read and replaced where they stand. Blocks."""
+
+    def fresh(self, ref: SecretRef) -> Secret:
+        """The secret as it is now, past everything that is kept: another process may have replaced it.
+
+        Raises:
+            SecretUnavailable: it can't be had.
+        """
+
+    def put(self, ref: SecretRef, text: str) -> None:
+        """Replace it, durably and as one step; the next `SecretSource.get` of this process gives the new one.
+
+        Raises:
+            SecretUnavailable: it can't be written; the old one is whole.
+        """
+
+
+class Lease(Protocol):
+    """The right to renew one sign-in, held by one process at a time; it dies with its holder."""
+
+    def release(self) -> None: ...
+
+
+class SignInStore(Protocol):
+    """Where the gateway's own sign-ins stand, and what all processes know of their renewal. Everything blocks.
+
+    Raises:
+        ConfigError, SecretUnavailable: it can't be read or written; nothing was changed.
+    """
+
+    def read(self, profile_id: str) -> SignedIn | None:
+        """As it is stored now, past every snapshot; None when it is there no more. The snapshot in force is not older
+        afterwards."""
+
+    def store(self, profile_id: str, before: Secret, fields: Mapping[str, str | int | None]) -> bool:
+        """Replace what a renewal changes, where `before` is still the refresh token; False where it is not. `fields`
+        are the config's: access, refresh, expires, accountId, baseUrl; None takes one away. The snapshot in force has
+        them afterwards."""
+
+    def try_lease(self, profile_id: str) -> Lease | None:
+        """The lease, None while another holds it."""
+
+    def note(self, profile_id: str) -> RenewalNote | None:
+        """What was noted last."""
+
+    def write_note(self, note: RenewalNote) -> None:
+        """Note it, durably before this returns. Only under the lease."""
+
+
+class RenewalStates(Protocol):
+    """What is known of the gateway's own sign-ins while a plan is made. Never blocks."""
+
+    def lapsed(self, profile_id: str, access: Secret, *, expired: bool) -> str:
+        """Why this sign-in can't serve and what repairs it; "" where it can."""
 
 
 class ConfigSource(Protocol):

@@ -38,13 +38,17 @@ __all__ = [
     "Profile",
     "ProfileType",
     "Provider",
+    "RenewalNote",
+    "RenewalState",
     "Secret",
     "SecretRef",
     "SecretScheme",
     "ServerSettings",
     "SignIn",
+    "SignedIn",
     "Signing",
     "Snapshot",
+    "Surface",
     "Timeouts",
     "TokenTable",
 ]
@@ -60,6 +64,8 @@ Billing = Literal["metered", "subscription", "free", "local"]
 SecretScheme = Literal["literal", "env", "file", "keyring", "cmd", "vault"]
 CredentialSource = Literal["profile", "environment", "provider", "aws-sdk", "cli", "none"]
 Operation = Literal["chat", "embeddings", "count_tokens"]
+#: The ways in that a profile can be kept to (`metadata.surfaces`). `ui` are the gateway's own pages and commands.
+Surface = Literal["chat", "responses", "messages", "gemini", "universal", "embeddings", "tasks", "ui"]
 
 
 class Secret:
@@ -108,8 +114,12 @@ class SecretRef:
 
     @property
     def label(self) -> str:
-        """What may be shown of it: the scheme and, for a reference, its place."""
-        return "literal" if self.scheme == "literal" else f"{self.scheme}:{self.place.reveal()}"
+        """What may be shown of it: the scheme and, for a reference, its place; of a command the program alone, because
+        an argument may be a secret too."""
+        if self.scheme == "literal":
+            return "literal"
+        place = self.place.reveal()
+        return f"{self.scheme}:{place.split(' ')[0] if self.scheme == 'cmd' else place}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -252,7 +262,8 @@ class SignIn:
     `oauth` over them. `docs` and `checked` say where the facts come from, and when they were last read.
 
     `standing`: what the provider says of programs such as this one, in the words of facts/credential_flows.md:
-    `sanctioned`, `unofficial` (works, undocumented for others), `discontinued`. `risk` is a sentence for the person,
+    `sanctioned`, `unofficial` (works, undocumented for others), `restricted` (said to be for its own programs alone),
+    `discontinued`. `risk` is a sentence for the person,
     "" where there is nothing to say.
     """
 
@@ -269,19 +280,63 @@ class SignIn:
     #: where a person types a device code, for issuers that do not say so themselves
     verification_url: str = ""
     scopes: tuple[str, ...] = ()
+    #: 0 is any port that is free
     redirect_port: int = 0
+    #: further ports that the issuer knows, for when that one is taken
+    alternate_ports: tuple[int, ...] = ()
     redirect_path: str = "/auth/callback"
+    #: what the issuer's authorization page wants beside the parameters of RFC 6749
+    extras: Mapping[str, str] = field(default_factory=lambda: EMPTY)
     #: a refresh token is spent by its use
     rotates: bool = True
     #: hosts, or ends of hosts beginning with a dot, that an address told by the issuer may have
     hosts: tuple[str, ...] = ()
     #: error codes that say the refresh token is no good any more; every other failure keeps it
     terminal: frozenset[str] = frozenset({"invalid_grant"})
-    standing: Literal["sanctioned", "unofficial", "discontinued"] = "sanctioned"
+    standing: Literal["sanctioned", "unofficial", "restricted", "discontinued"] = "sanctioned"
     risk: str = ""
     terms_url: str = ""
     docs: str = ""
     checked: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class SignedIn:
+    """A sign-in of the gateway's own as it is stored now: the pair, and whose it is."""
+
+    access: Secret
+    refresh: Secret
+    #: milliseconds since the epoch
+    expires: int | None = None
+    account_id: str | None = None
+    metadata: Mapping[str, Any] = field(default_factory=lambda: EMPTY, repr=False)
+
+
+#: `refreshing`: its refresh token is about to be presented, or was, and no answer is stored yet; `renewed`: the answer
+#: is; `waiting`: it could not be presented; `uncertain`: it was, and may be spent or not; `needs_login`: it is no good.
+RenewalState = Literal["refreshing", "renewed", "waiting", "uncertain", "needs_login"]
+
+
+@dataclass(frozen=True, slots=True)
+class RenewalNote:
+    """What all processes know of a sign-in's renewal. `token` is a digest of the refresh token it speaks of; it says
+    nothing of another. Times are seconds since the epoch."""
+
+    profile: str
+    token: str
+    state: RenewalState
+    at: float
+    #: how often the token was presented, and whether once because who presented it died before the answer was stored
+    presented: int = 0
+    again: bool = False
+    #: tries in a row that gave nothing
+    failures: int = 0
+    not_before: float = 0.0
+    #: a sentence, and the issuer's own code for it
+    error: str = ""
+    code: str = ""
+    #: digest of the token that `token` came for, and that is no good since
+    spent: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -395,26 +450,33 @@ class Attempt:
 
 @dataclass(frozen=True, slots=True)
 class PassedOver:
-    """A candidate that is not tried, and the reason in words fit for an admin."""
+    """A candidate that is not tried, and the reason in words fit for an admin. `billing` is known where it is one of
+    the caller's own credentials that could have served; `command` repairs a sign-in that needs its person."""
 
     candidate: str
     reason: str
+    billing: Billing | None = None
+    command: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """What a model name means now: attempts in order (never empty) and what was passed over."""
+class Plan(msgspec.Struct, frozen=True, gc=False):
+    """What a model name means now: attempts in order (never empty) and what was passed over.
+
+    `considered` are the attempts before anything of the moment (rests, money, egress) took some of them away, in the
+    order of the config; None stands where a subscription of the caller's can't be used at all.
+    """
 
     requested: str
     attempts: tuple[Attempt, ...]
     passed_over: tuple[PassedOver, ...] = ()
+    considered: tuple[Attempt | None, ...] = ()
 
 
 class Call(msgspec.Struct, frozen=True, gc=False):
     """A model call as it entered. `id` is the gateway's own, ``call_`` and hex. `dialect` is the client's.
 
     `strict`: what the provider's dialect can't carry is refused instead of dropped (``x-gateway-strict``). `session`
-    names the conversation, where the client named it.
+    names the conversation, where the client named it. `surface` is the way it came in; "" is bound to none.
     """
 
     id: str
@@ -427,6 +489,7 @@ class Call(msgspec.Struct, frozen=True, gc=False):
     passthrough: Headers = ()
     strict: bool = False
     session: str = ""
+    surface: Surface | Literal[""] = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -512,3 +575,7 @@ class Fault:
     retry_after: float | None = None
     #: a 400 or 422 whose body names the field that asks for usage (SPEC §11)
     names_stream_options: bool = False
+    #: the proof of earlier reasoning is not accepted by this account
+    refuses_reasoning: bool = False
+    #: a 429 whose provider says that the limit is the account's, and not this model's
+    account_wide: bool = False

@@ -182,7 +182,7 @@ def test_memory_is_bounded_in_credentials_and_in_models() -> None:
         table.failed(other, "m", fault("auth"), float(number))
     assert len(table) <= 1024
     table.failed(KEY, "again", fault("rate_limit"), 3000.0)
-    assert all(len(state.models) <= 64 for state in table._states.values())
+    assert all(len(levels) <= 64 for states in table._states.values() for levels in states.values())
 
 
 @given(

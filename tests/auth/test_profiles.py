@@ -8,7 +8,7 @@ import pytest
 
 from open_llm_auth.auth.profiles import Selection, candidates_of, select, unusable
 from open_llm_auth.auth.secrets import parse_reference
-from open_llm_auth.errors import NoCredentials, NotConfigured, SecretUnavailable
+from open_llm_auth.errors import NoCredentials, NotConfigured, SecretUnavailable, SignInLapsed
 from open_llm_auth.values import (
     Caller,
     Credential,
@@ -18,6 +18,7 @@ from open_llm_auth.values import (
     Provider,
     Secret,
     SecretRef,
+    SignIn,
     TokenTable,
 )
 
@@ -123,7 +124,8 @@ def test_the_key_of_the_config_is_the_last_resort() -> None:
 )
 def test_what_can_not_serve_is_passed_over_with_its_reason(broken: Profile, reason: str) -> None:
     selection = selected(ROW, broken)
-    assert (selection.credentials, selection.passed_over) == ((), (PassedOver("lab:x", reason),))
+    assert selection.credentials == ()
+    assert [(each.candidate, each.reason) for each in selection.passed_over] == [("lab:x", reason)]
 
 
 @pytest.mark.parametrize("expires", [None, 0, 1_000_001])
@@ -259,3 +261,68 @@ def test_no_secret_shows_in_what_is_selected() -> None:
     assert len(selection.credentials) == 2
     assert "canary" not in repr(selection)
     assert "canary" not in repr(candidates_of(ROW, [profile("sk-canary", id="lab:x")], ()))
+
+
+# --- sign-ins that are renewed ---
+
+SIGN_INS = {"lab": SignIn("lab", ("browser",), token_url="https://lab.example/token")}
+COMMAND = "open-llm-auth auth login lab --profile me"
+
+
+class Lapses:
+    """A `RenewalStates` that knows one sign-in that needs its person."""
+
+    def __init__(self, access: str = "") -> None:
+        self.access = access
+
+    def lapsed(self, profile_id: str, access: Secret, *, expired: bool) -> str:
+        return "it was ended" if expired and access == Secret(self.access) else ""
+
+
+def signed_in(lapses: Lapses, *profiles: Profile) -> Selection:
+    return select(
+        candidates_of(ROW, profiles, (), SIGN_INS),
+        provider=ROW,
+        caller=ADA,
+        secrets=Variables({}),
+        now_ms=1_000_000.0,
+        made={},
+        tokens=TokenTable(),
+        renewals=lapses,
+    )
+
+
+def test_a_sign_in_that_is_renewed_is_not_passed_over_for_being_expired() -> None:
+    found = signed_in(Lapses(), profile("me", "oauth", expires=1, refresh=parse_reference("again")))
+    assert [credential.renewable for credential in found.credentials] == [True]
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {},
+        {"refresh": parse_reference("again"), "metadata": {"mayRotate": False}},
+        {"refresh": parse_reference("file:/elsewhere")},
+    ],
+)
+def test_a_sign_in_that_is_not_the_gateways_own_is_passed_over_when_it_has_expired(fields: dict[str, Any]) -> None:
+    found = signed_in(Lapses(), profile("me", "oauth", expires=1, **fields))
+    assert found.credentials == ()
+    assert "expired" in found.passed_over[0].reason
+
+
+def test_a_sign_in_that_needs_its_person_is_passed_over_with_the_command() -> None:
+    mine = profile("me", "oauth", expires=1, refresh=parse_reference("again"))
+    found = signed_in(Lapses("me"), mine, profile("key"))
+    assert [credential.id for credential in found.credentials] == ["lab:key"]
+    assert found.lapsed == 0
+    assert found.passed_over[0].reason == f"it was ended; sign in anew with: {COMMAND}"
+    error = unusable(ROW, ADA, signed_in(Lapses("me"), mine).passed_over)
+    assert isinstance(error, SignInLapsed)
+    assert error.details["command"] == COMMAND
+    assert COMMAND in error.message
+
+
+def test_a_sign_in_that_needs_its_person_serves_while_its_token_lasts() -> None:
+    mine = profile("me", "oauth", expires=2_000_000, refresh=parse_reference("again"))
+    assert len(signed_in(Lapses("me"), mine).credentials) == 1

@@ -11,6 +11,7 @@ import secrets
 import select
 import subprocess
 import sys
+import termios
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -96,11 +97,11 @@ main()
 class Terminal:
     """A person at a terminal: types, reads, presses keys."""
 
-    def __init__(self, home: Path, *arguments: str):
+    def __init__(self, home: Path, *arguments: str, environ: dict[str, str] | None = None):
         self._parent, child = pty.openpty()
         self.process = subprocess.Popen(
             [sys.executable, "-c", _ON_A_TERMINAL, *arguments],
-            env=_environment(home),
+            env={**_environment(home), **(environ or {})},
             stdin=child,
             stdout=child,
             stderr=child,
@@ -108,6 +109,7 @@ class Terminal:
         )
         os.close(child)
         self.seen = ""
+        self.everything = ""
 
     def type(self, keys):
         os.write(self._parent, keys.encode())
@@ -118,11 +120,29 @@ class Terminal:
         while not (found := re.search(pattern, self.seen)):
             if time.monotonic() > deadline:
                 raise AssertionError(f"{pattern!r} did not come:\n{self.seen}")
-            if select.select([self._parent], [], [], 0.2)[0]:
-                with contextlib.suppress(OSError):
-                    self.seen += os.read(self._parent, 65536).decode(errors="replace")
+            self._read()
         before, self.seen = self.seen[: found.end()], self.seen[found.end() :]
         return before
+
+    def _read(self):
+        if select.select([self._parent], [], [], 0.2)[0]:
+            with contextlib.suppress(OSError):
+                read = os.read(self._parent, 65536).decode(errors="replace")
+                self.seen += read
+                self.everything += read
+
+    def code(self, seconds=15.0):
+        """Wait for the end, read what is left, and give the exit code."""
+        deadline = time.monotonic() + seconds
+        while self.process.poll() is None:
+            assert time.monotonic() < deadline, f"it does not end:\n{self.everything}"
+            self._read()
+        self._read()
+        return self.process.returncode
+
+    def echoes(self):
+        """Whether what is typed is shown."""
+        return bool(termios.tcgetattr(self._parent)[3] & termios.ECHO)
 
     def close(self):
         if self.process.poll() is None:
@@ -141,8 +161,8 @@ def at_terminal() -> Iterator[Callable[..., Terminal]]:
     """`at_terminal(home, "chat", …)` runs a command with a person before it."""
     with contextlib.ExitStack() as open_ones:
 
-        def start(home: Path, *arguments: str) -> Terminal:
-            terminal = Terminal(home, *arguments)
+        def start(home: Path, *arguments: str, environ: dict[str, str] | None = None) -> Terminal:
+            terminal = Terminal(home, *arguments, environ=environ)
             open_ones.callback(terminal.close)
             return terminal
 

@@ -29,6 +29,9 @@ TREE = dict(commands())
 
 def test_the_commands_of_this_release_are_there():
     auth = "configure add-api-key add-token add-oauth set-order set-server-token list remove"
+    auth += " login login-openai-codex login-github-copilot setup-token"
+    auth += " reset rename test import"
+    auth += " secure export import-sealed"
     assert {" ".join(path) for path in TREE} == {
         "serve",
         "chat",

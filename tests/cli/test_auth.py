@@ -351,6 +351,6 @@ def test_the_list_tells_source_billing_and_what_is_wrong(cli):
     cli.write({"authProfiles": {"openai:old": old, "openai-codex:mine": signed}})
     rows = {row["id"]: row for row in cli("auth", "list", "--json").json()["credentials"]}
     assert (rows["openai:old"]["state"], rows["openai:old"]["billing"]) == ("expired", None)
-    assert "auth add-token openai" in rows["openai:old"]["flaw"]
+    assert "auth add-token openai" in rows["openai:old"]["why"]
     assert (rows["openai-codex:mine"]["source"], rows["openai-codex:mine"]["billing"]) == ("codex", "subscription")
     assert "it expired" in cli("auth", "list").stdout

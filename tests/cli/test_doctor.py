@@ -44,6 +44,7 @@ def test_everything_is_well_with_a_provider_that_answers(healthy):
         "permissions": "ok",
         "tokens": "ok",
         "secrets": "ok",
+        "credentials": "ok",
         "port": "ok",
         "provider fake": "ok",
         "clock": "ok",

@@ -67,3 +67,55 @@ def test_no_profile_is_renamed_over_another():
     with pytest.raises(InvalidRequest, match="already"):
         edits.rename_profile("a:old", "a:new")(data)
     assert list(data["authProfiles"]) == ["a:old", "a:new"]
+
+
+SIGNED_IN = {
+    "provider": "a",
+    "type": "oauth",
+    "access": "new",
+    "metadata": {"source": "sign-in", "mayRotate": True, "surfaces": ["chat", "ui"]},
+}
+
+
+def test_a_sign_in_takes_the_place_of_an_earlier_one_and_keeps_what_a_person_said():
+    before = {
+        "provider": "a",
+        "type": "oauth",
+        "access": "old",
+        "refresh": "old",
+        "email": "old@example.test",
+        "accountId": "old",
+        "baseUrl": "https://old.example",
+        "owner": "ann",
+        "metadata": {
+            "source": "sign-in",
+            "plan": "old",
+            "host": "old",
+            "surfaces": ["ui"],
+            "billing": "free",
+            "mine": 1,
+        },
+    }
+    data = {"authProfiles": {"a:b": before}}
+    edits.put_sign_in("a:b", SIGNED_IN)(data)
+    assert data["authProfiles"]["a:b"] == {
+        "provider": "a",
+        "type": "oauth",
+        "access": "new",
+        "owner": "ann",
+        "metadata": {"source": "sign-in", "mayRotate": True, "surfaces": ["ui"], "billing": "free", "mine": 1},
+    }
+
+
+def test_a_sign_in_over_an_import_leaves_nothing_of_the_import():
+    noted = {"source": "codex", "expiresPointer": "#/expires", "mayRotate": False, "path": "/somewhere"}
+    before = {
+        "provider": "a",
+        "type": "oauth",
+        "access": "file:/x#/y",
+        "baseUrl": "https://mine.example",
+        "metadata": noted,
+    }
+    data = {"authProfiles": {"a:b": before}}
+    edits.put_sign_in("a:b", SIGNED_IN)(data)
+    assert data["authProfiles"]["a:b"] == {**SIGNED_IN, "baseUrl": "https://mine.example"}

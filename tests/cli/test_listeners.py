@@ -6,6 +6,7 @@ import os
 import socket
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -87,3 +88,38 @@ def _process(proc, pid, inode, command):
     (folder / "fd").mkdir(parents=True)
     (folder / "fd" / "3").symlink_to(f"socket:[{inode}]")
     (folder / "cmdline").write_bytes(command)
+
+
+#: A gateway as far as its command line goes, that lets nobody of its user look into it.
+_HIDDEN = """
+import ctypes, socket, sys
+ctypes.CDLL(None).prctl(4, 0, 0, 0, 0)
+listener = socket.create_server(("127.0.0.1", 0))
+print(listener.getsockname()[1], flush=True)
+sys.stdin.read()
+"""
+
+
+@needs_proc
+@pytest.mark.skipif(os.geteuid() != 0, reason="NO ROOT: it takes another user to be shut out")
+@pytest.mark.parametrize(("word", "known"), [("serve", True), ("other", False)])
+def test_a_gateway_that_lets_nobody_look_into_it_is_known_by_its_command(word: str, known: bool) -> None:
+    nobody = 65534
+    # not in tmp_path, which is root's alone
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder).chmod(0o755)
+        script = Path(folder) / "open_llm_auth.py"
+        script.write_text(_HIDDEN)
+        command = ["/usr/bin/env", "python3", str(script), word]
+        process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, user=nobody, cwd="/")
+        assert process.stdout is not None
+        port = int(process.stdout.readline())
+    with process:
+        os.seteuid(nobody)
+        try:
+            found = holder_of(port)
+        finally:
+            os.seteuid(0)
+        assert process.stdin is not None
+        process.stdin.close()
+    assert (found is not None and found.is_gateway) is known

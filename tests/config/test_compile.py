@@ -327,3 +327,37 @@ def test_an_argument_that_no_program_can_have_is_refused_by_its_path() -> None:
     with pytest.raises(ConfigInvalid, match="NUL") as caught:
         compiled({"providers": {"claude-cli": {"args": ["a", "b\0"]}}})
     assert caught.value.param == "providers.claude-cli.args.1"
+
+
+# --- sign-ins ---
+
+
+def test_oauth_stands_over_the_catalogs_facts_field_by_field() -> None:
+    said = {"tokenUrl": "https://t.example", "exchangeUrl": "https://x.example", "verificationUrl": "https://v.example"}
+    sign_in = compiled({"oauth": {"copilot": said}}).sign_ins["github-copilot"]
+    assert (sign_in.token_url, sign_in.exchange_url, sign_in.verification_url) == tuple(said.values())
+    assert sign_in.device_url == "https://github.com/login/device/code"
+    assert (sign_in.standing, bool(sign_in.risk)) == ("unofficial", True)
+
+
+def test_a_client_id_of_ones_own_is_nobodys_risk() -> None:
+    sign_in = compiled({"oauth": {"github-copilot": {"clientId": "Ov23mine"}}}).sign_ins["github-copilot"]
+    assert (sign_in.client_id, sign_in.standing, sign_in.risk) == ("Ov23mine", "sanctioned", "")
+    same = compiled({"oauth": {"github-copilot": {"clientId": "Iv1.b507a08c87ecfe98"}}}).sign_ins["github-copilot"]
+    assert same.standing == "unofficial"
+    ended = compiled({"oauth": {"qwen-portal": {"clientId": "mine"}}}).sign_ins["qwen-portal"]
+    assert ended.standing == "discontinued"
+
+
+def test_a_port_of_ones_own_leaves_the_catalogs_second_one_out() -> None:
+    assert compiled({}).sign_ins["openai-codex"].alternate_ports == (1457,)
+    own = compiled({"oauth": {"openai-codex": {"redirectPort": 8123}}}).sign_ins["openai-codex"]
+    assert (own.redirect_port, own.alternate_ports) == (8123, ())
+
+
+def test_a_provider_that_the_catalog_knows_no_sign_in_for_can_be_given_one() -> None:
+    said = {"authorizeUrl": "https://a.example", "deviceUrl": "https://d.example", "tokenUrl": "https://t.example"}
+    sign_ins = compiled({"oauth": {"acme": said, "half": {"deviceUrl": "https://d.example"}}}).sign_ins
+    assert sign_ins["acme"].flows == ("browser", "device")
+    assert sign_ins["half"].flows == ("device",)
+    assert sign_ins["acme"].standing == "sanctioned"

@@ -55,6 +55,8 @@ REFUSED: list[tuple[dict[str, Any], str, str, str]] = [
     ({"oauth": {"x": {"tokenUrl": "https://[::1]/t"}}}, "oauth.x.tokenUrl", "x", "loopback_ip"),
     ({"oauth": {"x": {"authorizeUrl": "https://127.1/"}}}, "oauth.x.authorizeUrl", "x", "loopback_ip"),
     ({"oauth": {"x": {"deviceUrl": "https://0x7f000001/"}}}, "oauth.x.deviceUrl", "x", "loopback_ip"),
+    ({"oauth": {"x": {"exchangeUrl": "https://10.0.0.1/"}}}, "oauth.x.exchangeUrl", "x", "private_ip"),
+    ({"oauth": {"x": {"verificationUrl": "http://x.org/"}}}, "oauth.x.verificationUrl", "x", "insecure_http_forbidden"),
     (
         {"egressPolicy": {"proxy": "http://me:pw@10.0.0.1:3128"}},
         "egressPolicy.proxy",

@@ -7,7 +7,6 @@ import os
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -477,19 +476,6 @@ def test_a_write_cut_short_leaves_the_old_file_and_no_other(file: ConfigFile) ->
     assert "ulimit" in told
     assert on_disk(file) == {"x": 1}
     assert sorted(entry.name for entry in file.path.parent.iterdir()) == [".config.lock", "backups", "config.json"]
-
-
-@pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
-    place = tmp_path / "disk"
-    place.mkdir()
-    mounted = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=64k,mode=700", "tmpfs", str(place)], capture_output=True, text=True
-    )
-    if mounted.returncode != 0:
-        pytest.skip(f"NO FULL DISK TESTED, as this machine lets nobody mount one: {mounted.stderr.strip()}")
-    yield place
-    subprocess.run(["umount", str(place)], check=True)
 
 
 def test_a_full_disk_leaves_the_old_file_and_no_other(small_disk: Path) -> None:

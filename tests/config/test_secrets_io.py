@@ -42,9 +42,11 @@ def test_an_unset_variable_is_told_by_its_name(environ: dict[str, str]) -> None:
     assert "'env:NAME'" in refusal(EnvironmentSecrets(environ), "env:NAME").message
 
 
-@pytest.mark.parametrize("text", ["keyring:service/name", "cmd:pass show key"])
-def test_kinds_of_a_later_release_say_so(text: str) -> None:
-    assert "this release does not resolve" in refusal(EnvironmentSecrets({}), text).message
+@pytest.mark.parametrize("text", ["keyring:service/name", "cmd:pass show key", "vault:name"])
+def test_kinds_that_take_their_time_are_not_looked_up_without_stores(text: str) -> None:
+    message = refusal(EnvironmentSecrets({}), text).message
+    assert "not looked up here" in message
+    assert "show key" not in message
 
 
 def test_the_environment_goes_before_the_dotenv_file_even_when_empty(tmp_path: Path) -> None:

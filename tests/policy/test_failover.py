@@ -5,8 +5,18 @@ from typing import get_args
 import pytest
 
 from open_llm_auth.errors import UpstreamHTTPError
-from open_llm_auth.policy.failover import moves_on
-from open_llm_auth.values import FallbackRules, Fault, FaultKind
+from open_llm_auth.policy.failover import fell_from, moves_on
+from open_llm_auth.values import (
+    Attempt,
+    Billing,
+    Credential,
+    FallbackRules,
+    Fault,
+    FaultKind,
+    PassedOver,
+    Plan,
+    Provider,
+)
 
 DEFAULT = FallbackRules()
 
@@ -63,3 +73,40 @@ def test_configured_status_codes_replace_the_default_ones() -> None:
 
 def test_disabling_provider_fallback_keeps_the_credentials_of_one_provider_standing_in_for_each_other() -> None:
     assert moves_on(fault("rate_limit", 429), FallbackRules(enabled=False))
+
+
+# --- what it costs -----------------------------------------------------------------------------------------------
+
+LAB = Provider("lab", "openai-completions", "api-key")
+
+
+def attempt(name: str, billing: Billing) -> Attempt:
+    return Attempt(LAB, "m", Credential(f"lab:{name}", "lab", "profile", "api_key", billing=billing))
+
+
+PLUS, KEY, FREE = attempt("plus", "subscription"), attempt("key", "metered"), attempt("free", "free")
+
+
+@pytest.mark.parametrize(
+    ("considered", "served", "fallen"),
+    [
+        ((KEY,), KEY, None),
+        ((PLUS,), PLUS, None),
+        ((PLUS, KEY), KEY, "lab:plus"),
+        ((PLUS, FREE, KEY), FREE, None),
+        ((FREE, KEY), KEY, None),
+        ((KEY, PLUS), KEY, None),
+        ((KEY, None), KEY, None),
+        ((None, KEY), KEY, "lab:old"),
+        ((FREE, None, PLUS, KEY), KEY, "lab:old"),
+    ],
+)
+def test_a_metered_key_falls_from_the_subscription_that_would_have_gone_first(
+    considered: tuple[Attempt | None, ...], served: Attempt, fallen: str | None
+) -> None:
+    passed = (PassedOver("lab:none", "it has no 'key'", "metered"), PassedOver("lab:old", "expired", "subscription"))
+    assert fell_from(Plan("m", (served,), passed, considered), served) == fallen
+
+
+def test_a_subscription_that_nobody_can_name_is_one_all_the_same() -> None:
+    assert fell_from(Plan("m", (KEY,), (), (None, KEY)), KEY) == "subscription"

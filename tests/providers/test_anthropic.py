@@ -237,6 +237,33 @@ def test_limits_and_waits_are_carried_on():
     assert dict(found.error.headers) == {name.decode(): value.decode() for name, value in LIMITS[:4]}
 
 
+CLAIM = b"anthropic-ratelimit-unified-representative-claim"
+REJECTED = (b"anthropic-ratelimit-unified-status", b"rejected")
+
+
+@pytest.mark.parametrize(
+    ("fields", "wide"),
+    [
+        (LIMITS, False),
+        ((REJECTED, (CLAIM, b"five_hour")), True),
+        ((REJECTED, (CLAIM, b"seven_day")), True),
+        ((REJECTED, (CLAIM, b"seven_day_opus")), False),
+        (((REJECTED[0], b"allowed"), (CLAIM, b"five_hour")), False),
+    ],
+)
+def test_a_plans_windows_are_the_accounts_and_all_other_limits_the_models(fields, wide):
+    assert fault(429, "rate_limit_error", fields=fields).account_wide is wide
+    assert not fault(400, "invalid_request_error", fields=fields).account_wide
+
+
+def test_a_spent_window_says_when_it_begins_anew_where_nothing_else_does():
+    date = (b"date", b"Mon, 23 Nov 2026 09:59:00 GMT")
+    spent = ((b"anthropic-ratelimit-requests-limit", b"50"), *LIMITS[:2])
+    assert fault(429, "rate_limit_error", fields=(*spent, date)).retry_after == 60
+    assert fault(429, "rate_limit_error", fields=(*spent, date, LIMITS[2])).retry_after == 30
+    assert fault(429, "rate_limit_error", fields=spent).retry_after is None
+
+
 def test_a_secret_in_a_message_is_hidden():
     assert fault(401, message=f"bad key {KEY}").error.message == "bad key [HIDDEN]"
 

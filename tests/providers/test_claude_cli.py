@@ -119,4 +119,5 @@ def test_its_ends_are_faults():
 
 def test_it_answers_in_streams_alone_and_lists_nothing():
     assert CLAUDE_CLI.stream_only
+    assert CLAUDE_CLI.is_program
     assert CLAUDE_CLI.prepare_models is None

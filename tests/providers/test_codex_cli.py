@@ -112,4 +112,5 @@ def test_its_ends_are_faults():
 
 def test_it_answers_in_streams_alone_and_lists_nothing():
     assert CODEX_CLI.stream_only
+    assert CODEX_CLI.is_program
     assert CODEX_CLI.prepare_models is None

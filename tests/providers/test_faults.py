@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from open_llm_auth.errors import UpstreamCredentialRejected, UpstreamHTTPError
-from open_llm_auth.providers.faults import error_reader, read_error, retry_after
+from open_llm_auth.providers.faults import error_reader, read_error, retry_after, told_in_stream
 from open_llm_auth.wire.events import ErrorBody
 
 SECRET = "sk-canary-0123456789abcdef"
@@ -127,7 +127,66 @@ def test_a_kind_reads_bodies_and_headers_of_its_own():
     headers = ((b"anthropic-ratelimit-requests-remaining", b"0"), (b"anthropic-organization-id", b"o"))
     fault = read("my-llm", 429, headers, b"slow down", hide)
     assert (fault.error.message, fault.retry_after) == ("slow down", 7.0)
-    assert fault.error.headers == (("anthropic-ratelimit-requests-remaining", "0"),)
+    assert fault.error.headers == (("anthropic-ratelimit-requests-remaining", "0"), ("retry-after", "7"))
+
+
+@pytest.mark.parametrize(
+    ("headers", "told"),
+    [
+        (((b"retry-after", b"9"),), (("retry-after", "9"),)),
+        (((b"retry-after-ms", b"1200"),), (("retry-after-ms", "1200"), ("retry-after", "2"))),
+        (((b"x-ratelimit-reset-requests", b"90s"),), (("x-ratelimit-reset-requests", "90s"), ("retry-after", "90"))),
+        ((), ()),
+    ],
+)
+def test_a_wait_that_was_stated_in_another_form_is_told_as_seconds_too(headers, told):
+    assert read_error("my-llm", 429, headers, said(), hide).error.headers == told
+
+
+def test_an_error_within_a_stream_says_when_to_come_back():
+    error = told_in_stream("my-llm", 200, ErrorBody("m", "RESOURCE_EXHAUSTED", retry_after=6.2), hide).error
+    assert error.headers == (("retry-after", "7"),)
+
+
+# ---------------------------------------------------------------------------------------------- Google's details
+
+QUOTA = {"@type": "type.googleapis.com/google.rpc.QuotaFailure", "violations": [{"quotaId": "PerDay"}]}
+
+
+def detailed(*details):
+    body = json.dumps({"error": {"code": 429, "message": "m", "details": list(details)}}).encode()
+    return read_error("my-llm", 429, (), body, hide).error.details.get("upstreamDetails")
+
+
+def test_what_google_says_in_detail_is_kept_and_nothing_else_is():
+    assert detailed(QUOTA, "text", {"reason": "no type"}, {"@type": 7}) == [QUOTA]
+    assert detailed("text") is None
+    assert detailed({"@type": "t", "n": 1.5, "flag": True, "none": None}) == [
+        {"@type": "t", "n": 1.5, "flag": True, "none": None}
+    ]
+
+
+def test_no_secret_and_no_masked_key_is_left_in_details():
+    told = detailed({"@type": "t", SECRET: [{"a": f"key {SECRET}."}], "masked": "AIza***9f2"})
+    assert told == [{"@type": "t", "[REDACTED]": [{"a": "key [REDACTED]."}], "masked": "[REDACTED]"}]
+
+
+def test_a_secret_that_is_a_number_is_hidden_too():
+    def numbers_hidden(text):
+        return text.replace("1234567890", "[REDACTED]")
+
+    body = json.dumps({"error": {"message": "m", "details": [{"@type": "t", "a": 1234567890, "b": 12}]}}).encode()
+    details = read_error("my-llm", 400, (), body, numbers_hidden).error.details
+    assert details["upstreamDetails"] == [{"@type": "t", "a": None, "b": 12}]
+
+
+def test_details_end_where_there_is_no_room_for_more():
+    long = {"@type": "t", "text": "x" * 1900}
+    assert detailed(*[long] * 20) == [long] * 4
+    nested: object = "deep"
+    for _ in range(60):
+        nested = [nested]
+    assert "deep" not in str(detailed({"@type": "t", "a": nested}))
 
 
 def test_a_secret_at_the_edge_of_a_long_message_is_hidden_before_the_cut():

@@ -232,3 +232,36 @@ def test_usage_is_asked_of_chat_completions_alone():
     assert "stream_options" in chat
     responses = {"input": []}
     assert adjust(responses, Adjusting(PROVIDER, "gpt-5-codex", stream=True, translated=True)) is responses
+
+
+# ---------------------------------------------------------------------------------------------- errors
+
+
+def fault(status, code, *headers):
+    body = json.dumps({"error": {"message": "no", "code": code}}).encode()
+    return GITHUB_COPILOT.read_error("github-copilot", status, headers, body, lambda text: text)
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "kind", "wide"),
+    [
+        (429, "user_global_rate_limited:pro_plus", "rate_limit", True),
+        (429, "user_weekly_rate_limited", "rate_limit", True),
+        (429, "user_model_rate_limited", "rate_limit", False),
+        (429, "rate_limited", "rate_limit", False),
+        (402, "quota_exceeded", "denied", False),
+        (402, "insufficient_balance", "billing", False),
+        (400, "quota_exceeded", "rejected", False),
+    ],
+)
+def test_a_limit_is_the_accounts_the_models_or_of_what_the_plan_counts(status, code, kind, wide):
+    found = fault(status, code)
+    assert (found.kind, found.account_wide, found.status) == (kind, wide, status)
+
+
+def test_a_plan_without_premium_requests_says_when_it_begins_anew():
+    date = (b"date", b"Thu, 01 Jan 2026 00:00:00 GMT")
+    quota = (b"x-quota-snapshot-premium_interactions", b"ent=300&ov=0.0&rem=0.0&rst=2026-01-02T00%3A00%3A00Z")
+    assert fault(402, "quota_exceeded", date, quota).retry_after == 86400
+    assert fault(402, "quota_exceeded", date, quota, (b"retry-after", b"60")).retry_after == 60
+    assert fault(402, "quota_exceeded", quota).retry_after is None

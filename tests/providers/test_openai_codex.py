@@ -237,6 +237,15 @@ def test_a_spent_plan_says_when_it_is_renewed(body, headers, wait):
     assert (found.kind, found.retry_after) == ("rate_limit", wait)
 
 
+@pytest.mark.parametrize(
+    ("headers", "wide"),
+    [((), True), (((b"x-codex-active-limit", b"codex"),), True), (((b"x-codex-active-limit", b"codex_spark"),), False)],
+)
+def test_a_spent_plan_is_the_accounts_and_a_limit_of_one_model_is_that_models(headers, wide):
+    assert fault(429, spent(), *headers).account_wide is wide
+    assert not fault(429, {"error": {"type": "rate_limit_exceeded", "message": "slow"}}, *headers).account_wide
+
+
 def test_the_limits_of_the_plan_are_carried_on():
     carried = dict(
         fault(429, spent(), (b"x-codex-primary-used-percent", b"100"), (b"set-cookie", b"a=b")).error.headers

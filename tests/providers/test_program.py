@@ -33,3 +33,4 @@ def test_the_status_of_an_end_is_that_of_the_error_it_names_with_nothing_secret_
     fault = read("cli", 502, (), b"limit of sk-canary", lambda text: text.replace("sk-canary", "[REDACTED]"))
     assert (fault.kind, fault.status) == ("rate_limit", 429)
     assert fault.error.message == "limit of [REDACTED]"
+    assert fault.error.details == {"provider": "cli", "upstreamCode": "429"}

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
+from pathlib import Path
 
 import pytest
 
-from open_llm_auth.testing import BEHAVIOURS, Behaviour, FakeResponses, GatewayProcess
-from open_llm_auth.wire.events import Finished, TextDelta, ToolCallStarted
+from open_llm_auth.testing import BEHAVIOURS, Behaviour, FakeAnthropic, FakeResponses, GatewayProcess
+from open_llm_auth.wire.events import Finished, Signature, TextDelta, ToolCallStarted
+from open_llm_auth.wire.signatures import seal
 
 from ..conftest import FAMILIES
 from ..ways_in import PIXEL, WAYS, text_in
@@ -199,6 +202,71 @@ def test_what_a_kind_leaves_out_is_named_too(backend):
     assert (refused.status, refused.json()["error"]["param"]) == (400, "temperature")
 
 
+# --- thinking that is not at hand --------------------------------------------------------------------------------
+
+LOOK = {"name": "look", "input_schema": {"type": "object"}}
+
+
+@pytest.fixture(scope="module")
+def older_claude(tmp_path_factory, config_for, client_token, provider_key):
+    """A gateway before a Claude that thinks by a budget alone."""
+    with FakeAnthropic(keys=(provider_key,), models=("claude-sonnet-4-5",)) as fake:
+        row = {"baseUrl": fake.base_url, "apiKey": provider_key, "api": "anthropic-messages", "auth": "api-key"}
+        config = config_for(fake, providers={"older": row}, egressPolicy={"allowLocalProviders": ["older"]})
+        with GatewayProcess(tmp_path_factory.mktemp("older"), config, token=client_token) as gateway:
+            yield fake, gateway
+
+
+def looked(*before):
+    """A conversation that goes on from a call of a tool."""
+    call = {"type": "tool_use", "id": "c1", "name": "look", "input": {}}
+    result = {"type": "tool_result", "tool_use_id": "c1", "content": "r"}
+    return [
+        {"role": "user", "content": "hi"},
+        {"role": "assistant", "content": [*before, call]},
+        {"role": "user", "content": [result]},
+    ]
+
+
+def test_thinking_that_can_t_go_on_is_off_and_that_is_said_where_bytes_go_on_too(older_claude):
+    fake, gateway = older_claude
+    foreign = {"type": "thinking", "thinking": "hm", "signature": seal(Signature("openai-responses", "gAAAA", "rs_1"))}
+    asked = {
+        "messages": looked(foreign),
+        "tools": [LOOK],
+        "thinking": {"type": "enabled", "budget_tokens": 2000},
+    }
+    answer = WAYS["messages"].ask(gateway, "older/claude-sonnet-4-5", **asked)
+    assert answer.status == 200, answer.body
+    assert answer.headers["x-gateway-dropped"] == "reasoning_budget"
+    assert "thinking" not in fake.calls[-1].request.json()
+    asked_before = len(fake.calls)
+    refused = WAYS["messages"].ask(gateway, "older/claude-sonnet-4-5", headers={"x-gateway-strict": "1"}, **asked)
+    assert (refused.status, len(fake.calls)) == (400, asked_before)
+    assert "reasoning_budget" in refused.json()["error"]["message"]
+
+
+@pytest.mark.parametrize("strict", [False, True])
+def test_thinking_that_can_t_go_on_is_off_and_that_is_said_between_dialects(families, strict):
+    upstream = families("bedrock")
+    call = {"id": "c1", "type": "function", "function": {"name": "look", "arguments": "{}"}}
+    asked = {
+        "messages": [
+            {"role": "user", "content": "hi"},
+            {"role": "assistant", "tool_calls": [call]},
+            {"role": "tool", "tool_call_id": "c1", "content": "r"},
+        ],
+        "tools": [{"type": "function", "function": {"name": "look", "parameters": {"type": "object"}}}],
+        "reasoning_effort": "low",
+    }
+    headers = {"x-gateway-strict": "1"} if strict else {}
+    answer = WAYS["chat"].ask(upstream.gateway, upstream.model, headers=headers, **asked)
+    if strict:
+        assert (answer.status, answer.json()["error"]["param"]) == (400, "reasoning_effort")
+    else:
+        assert (answer.status, answer.headers["x-gateway-dropped"]) == (200, "reasoning_effort")
+
+
 @pytest.mark.parametrize("family", [name for name in UPSTREAMS if name != "chat"])
 def test_several_answers_at_once_are_refused_between_dialects(families, family):
     upstream = families(family)
@@ -305,3 +373,36 @@ def test_an_answer_that_says_it_failed_is_an_error_on_every_way_in(way, families
         assert way.failure in answer.body
     else:
         assert answer.status == 502
+
+
+@pytest.fixture
+def overloaded(tmp_path, make_gateway, client_token):
+    """A gateway whose provider is a program that prints what Claude Code does when its API is overloaded."""
+    said = Path(__file__).parents[1] / "golden" / "replies" / "claude-cli" / "error_529.jsonl"
+    command = tmp_path / "claude.sh"
+    command.write_text(f"#!/bin/sh\ncat > /dev/null\ncat '{said}'\n")
+    command.chmod(0o755)
+    row = {"api": "claude-cli", "auth": "cli", "command": str(command)}
+    tokens = {"client": {"token": client_token, "scopes": ["read", "write"]}}
+    return make_gateway({"providers": {"program": row}, "authorization": {"tokens": tokens}})
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_an_error_of_a_program_has_no_status_that_nobody_sent(overloaded, stream):
+    answer = WAYS["chat"].ask(overloaded, "program/opus", stream=stream)
+    assert answer.status == 529
+    error = answer.json()["error"]
+    assert error["details"] == {"provider": "program", "upstreamCode": "529", "upstreamType": "server_error"}
+    assert "overloaded sample" in error["message"]
+    assert "localhost" not in error["message"]
+
+
+# --- when it was whole -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_a_translated_response_says_when_it_was_whole(families, stream):
+    upstream = families("chat")
+    answer = WAYS["responses"].ask(upstream.gateway, upstream.model, stream=stream)
+    told = json.loads(answer.body.rpartition(b"data: ")[2])["response"] if stream else answer.json()
+    assert told["created_at"] <= told["completed_at"] <= time.time()

@@ -43,3 +43,9 @@ def test_rate_limits_are_passed_on_unless_they_hold_the_key():
 def test_a_key_of_digits_is_no_amount():
     digits = replace(CREDENTIAL, secret=Secret("1234567890123"))
     assert HIDING.rate_limits(SNAPSHOT, digits, ((b"x-ratelimit-limit", b"1234567890123"),)) == ()
+
+
+def test_tokens_that_were_renewed_a_moment_ago_are_hidden_too():
+    hiding = Hiding(SECRETS, lambda: (Secret("spent-token-666"), Secret("fresh-token-777")))
+    hide = hiding.scrubber(SNAPSHOT, CREDENTIAL)
+    assert hide(f"spent-token-666 fresh-token-777 {PROFILE}") == "[REDACTED] [REDACTED] [REDACTED]"

@@ -10,7 +10,7 @@ from typing import Any
 import httpx
 import pytest
 
-from open_llm_auth.testing import BEHAVIOURS, FakeProvider, GatewayProcess, free_port
+from open_llm_auth.testing import BEHAVIOURS, Behaviour, FakeAnthropic, FakeProvider, GatewayProcess, free_port
 
 FIRST, SECOND, SPARE = "sk-canary-first-0001", "sk-canary-second-0002", "sk-canary-spare-0003"
 CHAT = {"model": "alpha/m", "messages": [{"role": "user", "content": "hi"}]}
@@ -442,3 +442,33 @@ def test_the_demo_provider_answers_while_there_is_nothing_else(make_gateway, cli
     streamed = events(ask(gateway, {"model": "demo/echo", "stream": True, "messages": CHAT["messages"]}))
     assert streamed[-1] == "[DONE]"
     assert text_of(streamed)
+
+
+def test_the_limit_of_counting_tokens_says_nothing_of_calls(make_gateway, client_token):
+    """Anthropic limits both apart, and Claude Code counts all the time."""
+    with FakeAnthropic(keys=(FIRST, SECOND)) as fake:
+        gateway = make_gateway(
+            {
+                "providers": {"alpha": row(fake.base_url, api="anthropic-messages")},
+                "authProfiles": {"alpha:one": profile("alpha", FIRST), "alpha:two": profile("alpha", SECOND)},
+                "authOrder": {"alpha": ["alpha:one", "alpha:two"]},
+                "authorization": {"tokens": {"ci": {"token": client_token, "scopes": ["read", "write"]}}},
+                "egressPolicy": {"allowLocalProviders": ["alpha"]},
+            }
+        )
+        body = {"model": "alpha/m", "max_tokens": 9, "messages": CHAT["messages"]}
+        limited = Behaviour(status=429, body={}, headers=(("retry-after", "600"),))
+
+        def served_by(path):
+            return gateway.request("POST", path, body=body).headers["x-gateway-profile"]
+
+        fake.when(limited, key=FIRST, path="/count_tokens")
+        assert served_by("/v1/messages/count_tokens") == "alpha:two"
+        assert served_by("/v1/messages") == "alpha:one"
+        fake.reset()
+        fake.when(limited, key=FIRST, path="/messages")
+        assert served_by("/v1/messages") == "alpha:two"
+        assert served_by("/v1/messages/count_tokens") == "alpha:two"
+        fake.reset()
+        assert served_by("/v1/messages/count_tokens") == "alpha:two"
+        assert served_by("/v1/messages") == "alpha:two", "an answer to a count ends no rest"

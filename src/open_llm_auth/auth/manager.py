@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import isinf
 from typing import Final
+
+import msgspec
 
 from ..errors import (
     GatewayError,
@@ -17,7 +19,7 @@ from ..errors import (
     ProviderNotFound,
 )
 from ..policy.access import allows
-from ..ports import Clock, SecretSource
+from ..ports import Clock, RenewalStates, SecretSource
 from ..values import (
     EMPTY,
     Attempt,
@@ -31,9 +33,10 @@ from ..values import (
     Provider,
     Snapshot,
 )
-from .health import HealthTable
+from .health import BEING_TRIED, HealthTable
 from .profiles import Selection, select, unusable
 from .references import closest, closest_ids, family, plain, shown
+from .stickiness import Affinity
 from .view import DEMO, Entry, View
 
 __all__ = ["Discovered", "ProviderManager"]
@@ -59,17 +62,33 @@ class _Target:
         return f"{self.entry.id}/{self.model}"
 
 
+class _Asking(msgspec.Struct, frozen=True, gc=False):
+    """What of a call decides which credentials it gets, and in which order."""
+
+    caller: Caller
+    surface: str
+    affinity: Affinity | None
+
+
 class ProviderManager:
     """Makes plans. It holds no config: every question brings its snapshot, and the view of the last one is kept.
 
-    `kinds` are the API kinds this release carries.
+    `kinds` are the API kinds this release carries. `renewals` tells which sign-ins need their person.
     """
 
-    def __init__(self, secrets: SecretSource, health: HealthTable, clock: Clock, kinds: frozenset[str]) -> None:
+    def __init__(
+        self,
+        secrets: SecretSource,
+        health: HealthTable,
+        clock: Clock,
+        kinds: frozenset[str],
+        renewals: RenewalStates | None = None,
+    ) -> None:
         self._secrets = secrets
         self._health = health
         self._clock = clock
         self._kinds = kinds
+        self._renewals = renewals
         self._view: View | None = None
         self._by_key: dict[str, tuple[Mapping[str, Model], dict[str, Model]]] = {}
 
@@ -82,10 +101,15 @@ class ProviderManager:
         operation: Operation = "chat",
         preferred_profile: str | None = None,
         discovered: Discovered = EMPTY,
+        surface: str = "",
+        affinity: Affinity | None = None,
+        passed: list[PassedOver] | None = None,
     ) -> Plan:
         """The attempts that `model` means now, best first, never none.
 
-        A profile named within the reference (``provider:profile/model``) goes before `preferred_profile`.
+        A profile named within the reference (``provider:profile/model``) goes before `preferred_profile`. `surface` is
+        the way the call came in, `affinity` what it wishes of the order of equals. `passed` is filled with what is
+        passed over, also where no plan comes of it.
 
         Raises:
             InvalidRequest: no model is named and there is no default.
@@ -101,20 +125,23 @@ class ProviderManager:
         target = self._resolve(view, plain(requested), caller, preferred, discovered)
         preferred = target.profile or preferred
         found: list[Attempt | None] = []
-        passed: list[PassedOver] = []
+        passed = [] if passed is None else passed
+        asking = _Asking(caller, surface, affinity)
         refusal: NotConfigured | None = None
         try:
-            self._add_primary(view, target, caller, preferred, found, passed)
+            self._add_primary(view, target, asking, preferred, found, passed)
         except NotConfigured as error:
             refusal = error
         rules = snapshot.fallback
         if rules.enabled and rules.order:
             for value in _fallbacks(rules, operation, target, requested):
-                self._add_fallback(view, value, target, caller, discovered, found, passed)
+                self._add_fallback(view, value, target, asking, discovered, found, passed)
         if refusal is not None and not any(found):
             raise refusal
-        attempts = self._choose(found, caller, rules, target, passed)
-        return Plan(requested, tuple(attempts), tuple(passed))
+        allowed = _allowed(found, caller, target)
+        sought = affinity if preferred is None else None
+        attempts = self._choose(allowed, rules, target, passed, sought)
+        return Plan(requested, tuple(attempts), tuple(passed), tuple(allowed))
 
     def resolve(
         self, snapshot: Snapshot, *, model: str, caller: Caller, discovered: Discovered = EMPTY
@@ -342,7 +369,7 @@ class ProviderManager:
             view = self._view = View(snapshot, self._kinds)
         return view
 
-    def _select(self, entry: Entry, caller: Caller) -> Selection:
+    def _select(self, entry: Entry, caller: Caller, surface: str = "") -> Selection:
         return select(
             entry.candidates,
             provider=entry.provider,
@@ -351,11 +378,15 @@ class ProviderManager:
             now_ms=self._clock.now() * 1000,
             made=entry.made,
             tokens=entry.tokens,
+            surface=surface,
+            renewals=self._renewals,
         )
 
-    def _select_preferred(self, view: View, entry: Entry, caller: Caller, preferred: str | None) -> Selection:
+    def _select_preferred(
+        self, view: View, entry: Entry, caller: Caller, preferred: str | None, surface: str = ""
+    ) -> Selection:
         if preferred is None and not entry.notes:
-            return self._select(entry, caller)
+            return self._select(entry, caller, surface)
         selection = select(
             view.candidates(entry, preferred, caller),
             provider=entry.provider,
@@ -364,8 +395,10 @@ class ProviderManager:
             now_ms=self._clock.now() * 1000,
             made=entry.made,
             tokens=entry.tokens,
+            surface=surface,
+            renewals=self._renewals,
         )
-        return Selection(selection.credentials, entry.notes + selection.passed_over, selection.lapsed)
+        return replace(selection, passed_over=entry.notes + selection.passed_over)
 
     def _usable(self, view: View, caller: Caller) -> list[Entry]:
         """Offered providers with a credential; while there is none, the demo."""
@@ -381,18 +414,18 @@ class ProviderManager:
         self,
         view: View,
         target: _Target,
-        caller: Caller,
+        asking: _Asking,
         preferred: str | None,
         found: list[Attempt | None],
         passed: list[PassedOver],
     ) -> None:
         try:
-            self._add(view, target, caller, preferred, found, passed)
+            self._add(view, target, asking, preferred, found, passed)
         except NoCredentials:
             stand_ins = [] if preferred else list(_stand_ins(view, target))
             for each in stand_ins:
                 try:
-                    self._add(view, each, caller, None, found, passed)
+                    self._add(view, each, asking, None, found, passed)
                 except NotConfigured as error:
                     passed.append(PassedOver(each.ref, error.message))
             if not any(found):
@@ -403,7 +436,7 @@ class ProviderManager:
         view: View,
         value: str,
         primary: _Target,
-        caller: Caller,
+        asking: _Asking,
         discovered: Discovered,
         found: list[Attempt | None],
         passed: list[PassedOver],
@@ -414,8 +447,8 @@ class ProviderManager:
             if place is not None:
                 target = self._explicit(place[0], primary.model, place[1], discovered)
             else:
-                target = self._resolve(view, plain(value), caller, None, discovered)
-            self._add(view, target, caller, target.profile, found, passed, fallback=True)
+                target = self._resolve(view, plain(value), asking.caller, None, discovered)
+            self._add(view, target, asking, target.profile, found, passed, fallback=True)
         except GatewayError as error:
             passed.append(PassedOver(value, error.message))
 
@@ -423,7 +456,7 @@ class ProviderManager:
         self,
         view: View,
         target: _Target,
-        caller: Caller,
+        asking: _Asking,
         preferred: str | None,
         found: list[Attempt | None],
         passed: list[PassedOver],
@@ -432,14 +465,17 @@ class ProviderManager:
     ) -> None:
         """Append the target's attempts; a None among them marks where a subscription had to be passed over."""
         provider = target.entry.serving(target.listed, self._kinds)
-        selection = self._select_preferred(view, target.entry, caller, preferred)
+        selection = self._select_preferred(view, target.entry, asking.caller, preferred, asking.surface)
         passed += selection.passed_over
-        if not selection.credentials:
+        credentials = selection.credentials
+        if not credentials:
             if selection.lapsed is not None:
                 found.append(None)
-            raise unusable(provider, caller, selection.passed_over)
+            raise unusable(provider, asking.caller, selection.passed_over)
+        if selection.equals and asking.affinity is not None:
+            credentials = asking.affinity.arrange(credentials, selection.equals)
         attempts: list[Attempt | None] = [
-            Attempt(provider, target.model, credential, fallback) for credential in selection.credentials
+            Attempt(provider, target.model, credential, fallback) for credential in credentials
         ]
         if selection.lapsed is not None:
             attempts.insert(selection.lapsed, None)
@@ -454,17 +490,12 @@ class ProviderManager:
 
     def _choose(
         self,
-        found: Sequence[Attempt | None],
-        caller: Caller,
+        allowed: Sequence[Attempt | None],
         rules: FallbackRules,
         target: _Target,
         passed: list[PassedOver],
+        affinity: Affinity | None,
     ) -> list[Attempt]:
-        allowed = [
-            each for each in found if each is None or allows(caller, each.provider.id, each.model, each.credential.id)
-        ]
-        if not any(allowed):
-            raise _not_allowed(caller, target.ref)
         attempts = _affordable(allowed, rules, passed)
         if not attempts:
             raise NoCredentials(
@@ -475,9 +506,11 @@ class ProviderManager:
             )
         if len(self._health):
             attempts = self._rested(attempts, passed)
+        if affinity is not None and len(attempts) > 1:
+            attempts = affinity.toward_origin(attempts)
         most = max(rules.max_attempts, 1)
         if len(attempts) > most:
-            passed += (PassedOver(_label(each), "beyond providerFallback.maxAttempts") for each in attempts[most:])
+            passed += (_passed_over(each, "beyond providerFallback.maxAttempts") for each in attempts[most:])
             attempts = attempts[:most]
         return attempts
 
@@ -491,7 +524,7 @@ class ProviderManager:
             due = sorted(((rest or 0.0, each) for rest, each in rests), key=lambda pair: pair[0])
             ready = [each for rest, each in due if not isinf(rest)] or attempts
         kept = set(map(id, ready))
-        passed += (PassedOver(_label(each), _rest_reason(rest)) for rest, each in rests if id(each) not in kept)
+        passed += (_passed_over(each, _rest_reason(rest)) for rest, each in rests if id(each) not in kept)
         return ready
 
 
@@ -534,11 +567,29 @@ def _affordable(found: Sequence[Attempt | None], rules: FallbackRules, passed: l
         if each is None or each.credential.billing == "subscription":
             subscribed = True
         elif subscribed and each.credential.billing == "metered":
-            passed.append(PassedOver(_label(each), "metered, after a subscription: subscriptionToMetered is 'refuse'"))
+            passed.append(_passed_over(each, "metered, after a subscription: subscriptionToMetered is 'refuse'"))
             continue
         if each is not None:
             kept.append(each)
     return kept
+
+
+def _allowed(found: Sequence[Attempt | None], caller: Caller, target: _Target) -> list[Attempt | None]:
+    """What of it the caller may use.
+
+    Raises:
+        ModelNotAllowed: nothing.
+    """
+    allowed = [
+        each for each in found if each is None or allows(caller, each.provider.id, each.model, each.credential.id)
+    ]
+    if not any(allowed):
+        raise _not_allowed(caller, target.ref)
+    return allowed
+
+
+def _passed_over(attempt: Attempt, reason: str) -> PassedOver:
+    return PassedOver(_label(attempt), reason, attempt.credential.billing)
 
 
 def _label(attempt: Attempt) -> str:
@@ -546,6 +597,8 @@ def _label(attempt: Attempt) -> str:
 
 
 def _rest_reason(rest: float | None) -> str:
+    if rest == BEING_TRIED:
+        return "it is due again, and another call is trying it just now"
     if rest is not None and isinf(rest):
         return "the provider rejected it; it is tried again when its secret changes"
     return f"it rests for another {rest or 0.0:.0f} s"

@@ -141,7 +141,9 @@ class View:
                 param="profile",
                 details={"provider": entry.id},
             )
-        return (first, *(each for each in entry.candidates if each is not first))
+        # It stands before its equals, whatever their order is.
+        chosen = replace(first, rank="") if first.rank else first
+        return (chosen, *(each for each in entry.candidates if each is not first))
 
     def _candidate_id(self, entry: Entry, text: str) -> str:
         left, colon, name = text.partition(":")
@@ -186,7 +188,9 @@ class View:
             provider=provider,
             active=active,
             offered=active and not hidden and not apis.isdisjoint(kinds),
-            candidates=candidates_of(provider, profiles, [found for found in listed.values() if found is not None]),
+            candidates=candidates_of(
+                provider, profiles, [found for found in listed.values() if found is not None], self.snapshot.sign_ins
+            ),
             notes=tuple(
                 PassedOver(each, f"authOrder lists it, but provider {provider.id!r} has no such profile")
                 for each, found in listed.items()

@@ -8,6 +8,7 @@ from contextlib import suppress
 from typing import NoReturn
 
 from .application import app
+from .core_dumps import forbid_core_dumps
 from .output import complain
 
 __all__ = ["app", "main"]
@@ -16,6 +17,7 @@ __all__ = ["app", "main"]
 def main(arguments: Sequence[str] | None = None, *, commands: Callable[..., object] = app) -> NoReturn:
     """Run one command and exit: 0 done, 1 failed, 2 wrong usage. `arguments` are those of the process by default."""
     _speak_any_language()
+    forbid_core_dumps()
     try:
         commands(arguments, prog_name="open-llm-auth")
     except Exception as error:  # noqa: BLE001  # one of the three edges of the program

@@ -11,14 +11,14 @@ import typer
 if TYPE_CHECKING:
     from ..values import Secret
 
-__all__ = ["StdinOption", "ask", "ask_optional_secret", "ask_secret", "at_terminal"]
+__all__ = ["StdinOption", "ask", "ask_optional_secret", "ask_passphrase", "ask_secret", "at_terminal"]
 
 StdinOption = Annotated[
     bool, typer.Option("--stdin", help="Read the secret from standard input instead of asking for it.")
 ]
 
 _LONGEST = 64 * 1024
-_REFERENCE = re.compile(r"(env|file|keyring|cmd):|\$\{")
+_REFERENCE = re.compile(r"(env|file|keyring|cmd|vault):|\$\{")
 
 
 def at_terminal() -> bool:
@@ -66,6 +66,24 @@ def ask_optional_secret(question: str, *, stdin: bool = False) -> Secret | None:
         return None
     _check(text, question)
     return Secret(text)
+
+
+def ask_passphrase(question: str, *, stdin: bool = False, twice: bool = False) -> Secret | None:
+    """A passphrase, with whatever characters a person chose; `twice` for a new one. None when nothing was given."""
+    from ..errors import InvalidRequest
+    from ..values import Secret
+
+    if not at_terminal() or stdin:
+        text = sys.stdin.readline(_LONGEST + 2).rstrip("\r\n")
+        return Secret(text) if text else None
+    text = str(typer.prompt(question, hide_input=True, default="", show_default=False, err=True))
+    if (
+        twice
+        and text
+        and typer.prompt("The same again", hide_input=True, default="", show_default=False, err=True) != text
+    ):
+        raise InvalidRequest("The two passphrases are not the same. Nothing was done.")
+    return Secret(text) if text else None
 
 
 def _missing(what: str) -> Exception:

@@ -10,8 +10,14 @@ import typer
 
 from . import edits
 from .asking import StdinOption, ask, ask_optional_secret, ask_secret, at_terminal
+from .exporting import export, import_sealed
+from .health import reset
+from .import_ import import_credentials
 from .listing import list_credentials
+from .login import login, login_github_copilot, login_openai_codex, offers_sign_in, setup_token, sign_in_to
 from .output import note, say
+from .secure import secure
+from .storing import PICKED_UP, profile_id_of, say_obstacles, say_unsecured
 from .trying import try_credentials
 from .workbench import Workbench
 
@@ -29,8 +35,6 @@ ExpiresOption = Annotated[
     int | None, typer.Option("--expires", metavar="MS", min=1, help="When it expires, in milliseconds since 1970.")
 ]
 
-_PICKED_UP = "A running gateway picks it up within 2 seconds."
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@-]{0,63}")
 _PROVIDER_ID = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 
 
@@ -39,7 +43,7 @@ def add_api_key(provider: ProviderArgument, profile: ProfileOption = "default", 
     """Store an API key (or a reference to one, such as env:NAME). It is asked for, never an argument."""
     bench = Workbench.here()
     row = bench.provider(provider)
-    profile_id = _profile_id(bench, row.id, profile)
+    profile_id = profile_id_of(bench, row.id, profile)
     if row.key_url and at_terminal() and not stdin:
         note(f"Keys of {row.name or row.id} are made at {row.key_url}")
     key = ask_secret(f"API key for {row.id}", stdin=stdin)
@@ -56,7 +60,7 @@ def add_token(
     """Store a bearer token, one that may expire but is not renewed."""
     bench = Workbench.here()
     row = bench.provider(provider)
-    profile_id = _profile_id(bench, row.id, profile)
+    profile_id = profile_id_of(bench, row.id, profile)
     token = ask_secret(f"Token for {row.id}", stdin=stdin)
     _store(bench, row, profile_id, {"type": "token", "token": token.reveal(), **_expiry(expires)})
 
@@ -74,13 +78,19 @@ def add_oauth(
     """Store the access token of a sign-in made elsewhere, and its refresh token if you have it."""
     bench = Workbench.here()
     row = bench.provider(provider)
-    profile_id = _profile_id(bench, row.id, profile)
+    profile_id = profile_id_of(bench, row.id, profile)
     access = ask_secret(f"Access token for {row.id}", stdin=stdin)
     fields: dict[str, Any] = {"type": "oauth", "access": access.reveal()}
     if refresh:
         token = ask_secret(f"Refresh token for {row.id}", stdin=stdin)
         fields["refresh"] = token.reveal()
     _store(bench, row, profile_id, {**fields, **_expiry(expires)})
+
+
+app.command("login")(login)
+app.command("login-openai-codex")(login_openai_codex)
+app.command("login-github-copilot")(login_github_copilot)
+app.command("setup-token")(setup_token)
 
 
 @app.command("set-order")
@@ -101,7 +111,7 @@ def set_order(
         raise typer.BadParameter("a profile is named twice")
     bench.file.update(edits.set_order(row.id, order))
     say(f"Order of {row.id}: {', '.join(order)}." if order else f"{row.id} has no order any more.")
-    say(_PICKED_UP)
+    say(PICKED_UP)
 
 
 @app.command("set-server-token")
@@ -124,7 +134,7 @@ def set_server_token(
     if given is None:
         say("The server token, shown this once:")
         say(token)
-    say(f"Stored in {bench.path}. {_PICKED_UP}")
+    say(f"Stored in {bench.path}. {PICKED_UP}")
     if given is not None and len(token) < 20:
         note("warning: that token is short. Whoever guesses it is admin; --generate makes a strong one.")
     if not any(caller.kind == "legacy" for caller in bench.compile(after).tokens.callers.values()):
@@ -150,7 +160,7 @@ def remove(profile: Annotated[str, typer.Argument(metavar="PROFILE", help="Such 
     bench = Workbench.here()
     found = bench.profile(profile)
     bench.file.update(edits.remove_profile(found.id))
-    say(f"Removed {found.id}. {_PICKED_UP}")
+    say(f"Removed {found.id}. {PICKED_UP}")
 
 
 @app.command("rename")
@@ -161,13 +171,18 @@ def rename(
     """Give a stored credential another name, in its order and in the allow-lists of client tokens too."""
     bench = Workbench.here()
     found = bench.profile(profile)
-    after = _profile_id(bench, found.provider, name)
+    after = profile_id_of(bench, found.provider, name)
     bench.file.update(edits.rename_profile(found.id, after))
-    say(f"Renamed {found.id} to {after}. {_PICKED_UP}")
+    say(f"Renamed {found.id} to {after}. {PICKED_UP}")
 
 
 app.command("list")(list_credentials)
 app.command("test")(try_credentials)
+app.command("reset")(reset)
+app.command("secure")(secure)
+app.command("export")(export)
+app.command("import-sealed")(import_sealed)
+app.command("import")(import_credentials)
 
 
 @app.command("configure")
@@ -225,14 +240,17 @@ def _describe_server(server: LocalServer) -> str:
 
 
 def _configure_hosted(bench: Workbench, row: Provider, profile: str, *, stdin: bool) -> None:
-    profile_id = _profile_id(bench, row.id, profile)
+    profile_id = profile_id_of(bench, row.id, profile)
     if row.api == "demo":
         say("The demo provider needs nothing. Try: open-llm-auth chat --model demo/echo")
         return
     if row.auth in {"cli", "aws-sdk"}:
         bench.file.update(edits.put_provider(row.id, {"auth": row.auth}))
-        say(f"Configured {row.id} in {bench.path}. {_PICKED_UP}")
-        _say_obstacles(bench, row)
+        say(f"Configured {row.id} in {bench.path}. {PICKED_UP}")
+        say_obstacles(bench, row)
+        return
+    if at_terminal() and not stdin and offers_sign_in(bench, row.id) and _wants_to_sign_in(row):
+        sign_in_to(bench, row, profile)
         return
     if row.key_url:
         note(f"Keys of {row.name or row.id} are made at {row.key_url}")
@@ -241,10 +259,15 @@ def _configure_hosted(bench: Workbench, row: Provider, profile: str, *, stdin: b
     _store(bench, row, profile_id, {"type": kind[0], kind[1]: key.reveal()})
 
 
+def _wants_to_sign_in(row: Provider) -> bool:
+    what = "API key" if row.auth == "api-key" else "token"
+    return typer.confirm(f"Sign in with your account? (No: enter a {what})", default=row.auth != "api-key")
+
+
 def _configure_server(
     bench: Workbench, provider_id: str, base_url: str, profile: str, *, allow_local: bool, stdin: bool, custom: bool
 ) -> None:
-    profile_id = _profile_id(bench, provider_id, profile)
+    profile_id = profile_id_of(bench, provider_id, profile)
     key = None
     if stdin or at_terminal():
         key = ask_optional_secret(f"API key of {provider_id} (empty if it needs none)", stdin=stdin)
@@ -263,7 +286,7 @@ def _configure_server(
             edits.put_profile(profile_id, stored)(data)
 
     _update_saying_how(bench, change, provider_id)
-    say(f"Configured {provider_id} at {fields['baseUrl']} in {bench.path}. {_PICKED_UP}")
+    say(f"Configured {provider_id} at {fields['baseUrl']} in {bench.path}. {PICKED_UP}")
     say("See its models with: open-llm-auth models list")
 
 
@@ -296,32 +319,15 @@ _LOCAL = frozenset(
 def _store(bench: Workbench, row: Provider, profile_id: str, fields: dict[str, Any]) -> None:
     replaced = profile_id in bench.snapshot.profiles
     bench.file.update(edits.put_profile(profile_id, {"provider": row.id, **fields}))
-    say(f"{'Replaced' if replaced else 'Stored'} {profile_id} in {bench.path}. {_PICKED_UP}")
-    _say_obstacles(bench, row)
-
-
-def _say_obstacles(bench: Workbench, row: Provider) -> None:
-    if not bench.supported(row):
-        note(f"warning: this release does not carry the provider kind {row.api!r} yet, so {row.id} can't be called.")
-    active = bench.snapshot.active_providers
-    if active is not None and row.id not in active:
-        note(f"warning: activeProviderIds does not name {row.id}, so it can't be called.")
+    say(f"{'Replaced' if replaced else 'Stored'} {profile_id} in {bench.path}. {PICKED_UP}")
+    say_unsecured(bench, profile_id)
+    say_obstacles(bench, row)
 
 
 def _expiry(expires: int | None) -> dict[str, int]:
     if expires is not None and expires < 10**11:
         raise typer.BadParameter(f"--expires is in milliseconds since 1970, and {expires} lies before 1974")
     return {} if expires is None else {"expires": expires}
-
-
-def _profile_id(bench: Workbench, provider_id: str, name: str) -> str:
-    """`default` and `openai:default` both mean `openai:default`, for openai."""
-    provider, colon, rest = name.strip().rpartition(":")
-    if colon and bench.catalog.normalise(provider) != provider_id:
-        raise typer.BadParameter(f"the profile {name!r} belongs to {provider!r}, not to {provider_id!r}")
-    if not _NAME.fullmatch(rest):
-        raise typer.BadParameter(f"{name!r} is no profile name: use up to 64 letters, digits, '.', '_', '@' and '-'")
-    return f"{provider_id}:{rest}"
 
 
 def _profile_of(bench: Workbench, row: Provider, name: str) -> Profile:

@@ -68,7 +68,11 @@ class Talk:
     def plan(self, model: str) -> None:
         """See that the model can be called. Raises a GatewayError that says why not."""
         self.bench.manager.plan(
-            self.bench.snapshot, model=model, caller=self.bench.caller, preferred_profile=self.profile
+            self.bench.snapshot,
+            model=model,
+            caller=self.bench.caller,
+            preferred_profile=self.profile,
+            surface="ui",
         )
 
     def call(self) -> Call:
@@ -86,6 +90,7 @@ class Talk:
             request=read_request(json.dumps(body).encode()),
             caller=self.bench.caller,
             preferred_profile=self.profile,
+            surface="ui",
         )
 
 
@@ -146,7 +151,7 @@ def _gateway(bench: Workbench, run: _Runner) -> Iterator[Gateway]:
     from ..main import open_gateway
 
     # Its request log would stand between the answers.
-    opening = open_gateway(bench.environ, log=lambda _text: None)
+    opening = open_gateway(bench.environ, log=lambda _text: None, stores=bench.opened_stores())
     gateway = run(opening.__aenter__())
     try:
         yield gateway

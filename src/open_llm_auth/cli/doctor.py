@@ -128,6 +128,21 @@ def _references(bench: Workbench) -> Iterator[Finding]:
         yield Finding("secrets", "ok", "every secret can be resolved")
 
 
+def _credentials(bench: Workbench) -> Iterator[Finding]:
+    from .condition import conditions
+
+    found = conditions(bench)
+    for each in found:
+        if each.word != "ok":
+            repair = f" Repair: {each.repair}" if each.repair else ""
+            yield Finding(
+                f"credential {each.item.id}", "warning", f"{each.word}: {each.why}.{repair}".replace("..", ".")
+            )
+    fine = sum(each.word == "ok" for each in found)
+    if fine:
+        yield Finding("credentials", "ok", f"{fine} of {len(found)} as they should be")
+
+
 def _secret_fields(bench: Workbench) -> Iterator[tuple[str, SecretRef]]:
     snapshot = bench.snapshot
     for profile in snapshot.profiles.values():
@@ -158,7 +173,13 @@ def _port(bench: Workbench) -> Iterator[Finding]:
         yield Finding("port", "ok", f"{server.host}:{server.port} is free")
 
 
-_LOOKS: tuple[Callable[[Workbench], Iterator[Finding]], ...] = (_permissions_of, _tokens, _references, _port)
+_LOOKS: tuple[Callable[[Workbench], Iterator[Finding]], ...] = (
+    _permissions_of,
+    _tokens,
+    _references,
+    _credentials,
+    _port,
+)
 
 
 def _providers(bench: Workbench, *, offline: bool) -> Iterator[Finding]:

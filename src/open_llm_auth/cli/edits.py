@@ -14,6 +14,7 @@ __all__ = [
     "allow_local",
     "put_profile",
     "put_provider",
+    "put_sign_in",
     "remove_profile",
     "rename_profile",
     "revoke_token",
@@ -38,6 +39,40 @@ def put_profile(profile_id: str, fields: Mapping[str, Any]) -> Change:
 
 #: A new secret makes the rest of the old credential meaningless.
 _SECRETS = frozenset({"key", "token", "access", "refresh", "expires"})
+
+
+def put_sign_in(profile_id: str, fields: Mapping[str, Any]) -> Change:
+    """Store what a sign-in gave in the place of all that an earlier one of that id did: whose it was, where its calls
+    go, what its terms are. What a person said of the profile stays: its owner, where it may be used, how it bills."""
+
+    def change(data: dict[str, Any]) -> None:
+        profiles = data.setdefault("authProfiles", {})
+        before = profiles.get(profile_id, {})
+        noted = before.get("metadata") or {}
+        told = _TOLD | ({"baseUrl"} if noted.get("source") == "sign-in" else set())
+        kept = {name: value for name, value in before.items() if name not in told}
+        metadata = {**_own_notes(noted), **fields.get("metadata", {}), **_said(noted)}
+        profiles[profile_id] = {**kept, **fields, "metadata": metadata}
+
+    return change
+
+
+#: What a sign-in tells of itself, and what the gateway notes of it.
+_TOLD = _SECRETS | {"email", "accountId", "metadata"}
+_NOTED = frozenset({"source", "risk", "termsUrl", "termsCheckedAt", "mayRotate", "plan", "subject", "host"})
+_OWN_SOURCES = (None, "sign-in", "setup-token")
+
+
+def _own_notes(noted: Mapping[str, Any]) -> dict[str, Any]:
+    """What a person added. All that an import noted is of a credential that is gone."""
+    if noted.get("source") not in _OWN_SOURCES:
+        return {}
+    return {name: value for name, value in noted.items() if name not in _NOTED}
+
+
+def _said(noted: Mapping[str, Any]) -> dict[str, Any]:
+    """A profile that was kept to some ways in is not opened to others by signing in again."""
+    return {name: noted[name] for name in ("surfaces", "billing") if name in noted}
 
 
 def remove_profile(profile_id: str) -> Change:

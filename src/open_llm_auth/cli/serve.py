@@ -21,6 +21,7 @@ from .workbench import Workbench, truthy
 if TYPE_CHECKING:
     import uvicorn
 
+    from ..config import SecretStores
     from ..errors import ConfigError
     from .banner import Access, Facts
     from .probe import LocalServer
@@ -62,6 +63,8 @@ def serve(
 
     bench = Workbench.here()
     try:
+        # The gateway goes on with what is read and opened here, so that nobody is asked twice.
+        stores = bench.opened_stores()
         settings = bench.snapshot.server
     except ConfigError as error:
         raise _with_ways_out(error, bench) from None
@@ -76,7 +79,7 @@ def serve(
         access = _access(bench)
         say(_banner(bench, host, port, access))
         sys.stdout.flush()
-        _run(uvicorn_config(host, port, reload), listener)
+        _run(uvicorn_config(host, port, reload), listener, stores)
 
 
 def uvicorn_config(host: str, port: int, reload: bool) -> uvicorn.Config:
@@ -106,8 +109,10 @@ def uvicorn_config(host: str, port: int, reload: bool) -> uvicorn.Config:
     )
 
 
-def _run(config: uvicorn.Config, listener: socket.socket) -> None:
+def _run(config: uvicorn.Config, listener: socket.socket, stores: SecretStores) -> None:
     import uvicorn
+
+    from ..main import application
 
     server = uvicorn.Server(config)
     try:
@@ -116,6 +121,7 @@ def _run(config: uvicorn.Config, listener: socket.socket) -> None:
 
             ChangeReload(config, target=server.run, sockets=[listener]).run()
             return
+        config.app = application(os.environ, stores)
         server.run(sockets=[listener])
     except KeyboardInterrupt:
         # uvicorn has shut down in order and raises the signal once more.
@@ -323,6 +329,7 @@ def _facts(bench: Workbench, host: str, port: int, access: Access, local: tuple[
 
 def _notes(bench: Workbench, host: str) -> list[str]:
     notes = [f"warning: {warning}" for warning in bench.snapshot.warnings]
+    notes += [f"warning: {fault}" for fault in bench.stores.faults()]
     tokens = bench.snapshot.tokens
     if not _is_loopback(host):
         notes.append(f"listening on {host}: other machines can reach this gateway, without encryption")

@@ -87,7 +87,7 @@ def _run(bench: Workbench, items: list[Item], model: str | None) -> list[Result]
     from ..main import open_gateway
 
     async def work() -> list[Result]:
-        async with open_gateway(bench.environ, log=lambda _text: None) as gateway:
+        async with open_gateway(bench.environ, log=lambda _text: None, stores=bench.opened_stores()) as gateway:
             if model is None and any(not item.provider.models for item in items):
                 await gateway.discovery.settled()
             gate = asyncio.Semaphore(_AT_ONCE)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from ..auth.manager import ProviderManager
-    from ..config import ConfigFile, Document, EnvironmentSecrets
+    from ..config import ConfigFile, Document, EnvironmentSecrets, SecretStores
     from ..provider_catalog import Catalog
     from ..values import Caller, Model, Profile, Provider, Snapshot
 
@@ -70,7 +70,32 @@ class Workbench:
     def secrets(self) -> EnvironmentSecrets:
         from ..config import EnvironmentSecrets
 
-        return EnvironmentSecrets(self.environ, self.path.parent / ".env")
+        return EnvironmentSecrets(self.environ, self.path.parent / ".env", stores=self.stores)
+
+    @cached_property
+    def stores(self) -> SecretStores:
+        """Keyring, password managers and the vault, whose passphrase is asked for on a terminal."""
+        from ..config import SecretStores
+        from .asking import ask_passphrase, at_terminal
+
+        ask = (lambda: ask_passphrase("Passphrase of the vault")) if at_terminal() else None
+        return SecretStores(self.path, self.environ, run=self._run_program, ask=ask, wait=True)
+
+    def opened_stores(self, seconds: float = 5.0) -> SecretStores:
+        """The same for a gateway: everything read that the config names, at most so long waited for, and nobody asked
+        any more. Raises as `document` does."""
+        from ..config import SecretsSection, references_of
+
+        data = self.document.data
+        self.stores.configure(SecretsSection.model_validate(data.get("secrets") or {}))
+        self.stores.warm(references_of(data), seconds)
+        self.stores.serve()
+        return self.stores
+
+    def _run_program(self, words: Sequence[str], environment: Sequence[str], seconds: float) -> bytes:
+        from ..transport import CommandOutput
+
+        return CommandOutput(self.environ)(words, environment, seconds)
 
     @cached_property
     def catalog(self) -> Catalog:
@@ -95,8 +120,9 @@ class Workbench:
 
     def compile(self, document: Document) -> Snapshot:
         """Any document, compiled with this environment."""
-        from ..config import compile_snapshot
+        from ..config import SecretsSection, compile_snapshot
 
+        self.stores.configure(SecretsSection.model_validate(document.data.get("secrets") or {}))
         return compile_snapshot(document, self.secrets, self.catalog, self.environ)
 
     @cached_property

@@ -5,10 +5,12 @@ from __future__ import annotations
 from .compile import compile_snapshot
 from .document import Document
 from .file import ConfigFile
-from .model import ConfigDocument, validate
+from .model import ConfigDocument, SecretsSection, validate
 from .paths import config_path, home
+from .secret_places import references_of
 from .secrets_io import EnvironmentSecrets
 from .source import LiveConfig
+from .stores import SecretStores
 
 __all__ = [
     "ConfigDocument",
@@ -16,8 +18,11 @@ __all__ = [
     "Document",
     "EnvironmentSecrets",
     "LiveConfig",
+    "SecretStores",
+    "SecretsSection",
     "compile_snapshot",
     "config_path",
     "home",
+    "references_of",
     "validate",
 ]

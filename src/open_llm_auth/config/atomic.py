@@ -16,13 +16,16 @@ _PREFIX: Final = ".config-"
 _SUFFIX: Final = ".tmp"
 
 
-def write_atomically(path: Path, raw: bytes, *, still_due: Callable[[], bool] = lambda: True) -> bool:
+def write_atomically(
+    path: Path, raw: bytes, *, still_due: Callable[[], bool] = lambda: True, prefix: str = _PREFIX
+) -> bool:
     """Make `raw` the content of `path`, 0600 and with its old owner, unless `still_due` says no at the last moment.
+    `prefix` begins the name of the temporary file.
 
     Raises:
         OSError: it did not happen: the old file is whole, and nothing is left beside it.
     """
-    descriptor, name = tempfile.mkstemp(prefix=_PREFIX, suffix=_SUFFIX, dir=path.parent)
+    descriptor, name = tempfile.mkstemp(prefix=prefix, suffix=_SUFFIX, dir=path.parent)
     temporary = Path(name)
     try:
         with os.fdopen(descriptor, "wb") as file:
@@ -41,10 +44,10 @@ def write_atomically(path: Path, raw: bytes, *, still_due: Callable[[], bool] = 
     return True
 
 
-def clear_leftovers(*directories: Path) -> None:
+def clear_leftovers(*directories: Path, prefix: str = _PREFIX) -> None:
     """Remove what a writer that was killed left behind: it holds secrets. Only under the lock, when nobody writes."""
     for directory in directories:
-        for leftover in directory.glob(f"{_PREFIX}*{_SUFFIX}"):
+        for leftover in directory.glob(f"{prefix}*{_SUFFIX}"):
             leftover.unlink(missing_ok=True)
 
 

@@ -328,15 +328,22 @@ def _flows(entry: OAuthEntry) -> tuple[str, ...]:
 
 
 def _sign_in(base: SignIn, entry: OAuthEntry) -> SignIn:
+    # What an issuer has against other programs is the use of a client id that it gave to one of its own.
+    own_client = base.standing == "unofficial" and entry.client_id not in (None, base.client_id)
     return replace(
         base,
+        standing="sanctioned" if own_client else base.standing,
+        risk="" if own_client else base.risk,
         client_id=_stated(entry.client_id, base.client_id),
         client_secret=_reference(entry.client_secret) or base.client_secret,
         authorize_url=_stated(entry.authorize_url, base.authorize_url),
         token_url=_stated(entry.token_url, base.token_url),
         device_url=_stated(entry.device_url, base.device_url),
+        exchange_url=_stated(entry.exchange_url, base.exchange_url),
+        verification_url=_stated(entry.verification_url, base.verification_url),
         scopes=base.scopes if entry.scopes is None else tuple(entry.scopes),
         redirect_port=_stated(entry.redirect_port, base.redirect_port),
+        alternate_ports=base.alternate_ports if entry.redirect_port is None else (),
     )
 
 

@@ -73,6 +73,8 @@ def _sign_in(path: str, provider: str, entry: OAuthEntry) -> Iterator[Destinatio
     yield from _stated(f"{path}.authorizeUrl", provider, entry.authorize_url)
     yield from _stated(f"{path}.tokenUrl", provider, entry.token_url)
     yield from _stated(f"{path}.deviceUrl", provider, entry.device_url)
+    yield from _stated(f"{path}.exchangeUrl", provider, entry.exchange_url)
+    yield from _stated(f"{path}.verificationUrl", provider, entry.verification_url)
 
 
 def _judge(rules: EgressRules, destination: Destination, url: str) -> None:

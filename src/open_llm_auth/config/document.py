@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from ..errors import ConfigInvalid
+from .volatile import without_renewals
 
 __all__ = ["Document", "etag_of", "parse", "serialise"]
 
@@ -29,7 +30,8 @@ _TOKEN: Final = re.compile(
 class Document:
     """One reading of the config file. `data` has both sides of every mirror equal; treat it as read-only.
 
-    `etag` changes with every byte of the file. `warnings` are sentences that name paths, never values.
+    `etag` changes with every byte of the file, save for what renewals change. `warnings` are sentences that name paths,
+    never values.
     """
 
     data: dict[str, Any] = field(repr=False)
@@ -38,9 +40,10 @@ class Document:
     warnings: tuple[str, ...] = ()
 
 
-def etag_of(raw: bytes) -> str:
-    """What names this state of the file."""
-    return hashlib.sha256(raw).hexdigest()[:32]
+def etag_of(raw: bytes, data: dict[str, Any] | None = None) -> str:
+    """What names this state of the file. `data` is what it holds: the renewal of a sign-in is no change of it."""
+    settled = None if data is None else without_renewals(data)
+    return hashlib.sha256(raw if settled is None else json.dumps(settled).encode()).hexdigest()[:32]
 
 
 def parse(raw: bytes, name: str = "The config") -> dict[str, Any]:

@@ -13,7 +13,7 @@ from typing import Final
 from ..errors import ConfigUnavailable
 from .privacy import give_to_owner_of
 
-__all__ = ["locked"]
+__all__ = ["locked", "try_lock"]
 
 _PAUSE: Final = 0.01  # seconds between two tries
 
@@ -31,6 +31,15 @@ def locked(path: Path, wait: float) -> Iterator[None]:
         yield
     finally:
         os.close(descriptor)
+
+
+def try_lock(path: Path) -> int | None:
+    """The descriptor that holds the lock at `path` until it is closed or its process ends; None while another holds it.
+
+    Raises:
+        OSError: it can't be made or taken.
+    """
+    return _try(path)
 
 
 def _acquire(path: Path, deadline: float, wait: float) -> int:

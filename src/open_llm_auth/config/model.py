@@ -32,6 +32,7 @@ __all__ = [
     "ProviderEntry",
     "ProviderFallbackSection",
     "RateLimitEntry",
+    "SecretsSection",
     "ServerSection",
     "TaskContractSection",
     "TokenEntry",
@@ -322,6 +323,8 @@ class OAuthEntry(_Section):
     authorize_url: str | None = None
     token_url: str | None = None
     device_url: str | None = None
+    exchange_url: str | None = None
+    verification_url: str | None = None
     client_id: str | None = None
     client_secret: str | None = None
     scopes: list[str] | None = None
@@ -336,6 +339,23 @@ class ServerSection(_Section):
     trusted_proxies: list[Network] = []
     max_body_bytes: Annotated[int, Field(ge=1)] = 33_554_432
     request_timeout_seconds: Annotated[float, Field(gt=0)] = 600
+
+
+class _VaultSection(_Section):
+    """The file that secrets are sealed in; see config/vault.py."""
+
+    key_file: Word | None = None
+
+
+class SecretsSection(_Section):
+    """How secrets are had that stand in a keyring, a password manager or the vault."""
+
+    keyring_seconds: Annotated[float, Field(ge=1)] = 300
+    keyring_timeout_seconds: Annotated[float, Field(gt=0, le=600)] = 10
+    command_seconds: Annotated[float, Field(ge=1)] = 900
+    command_timeout_seconds: Annotated[float, Field(gt=0, le=600)] = 30
+    command_environment: list[str] = []
+    vault: _VaultSection = _VaultSection()
 
 
 class ConfigDocument(_Section):
@@ -353,6 +373,7 @@ class ConfigDocument(_Section):
     provider_fallback: ProviderFallbackSection = ProviderFallbackSection()
     oauth: dict[Name, OAuthEntry] = {}
     server: ServerSection = ServerSection()
+    secrets: SecretsSection = SecretsSection()
     active_provider_ids: list[str] | None = None
     default_model: str | None = None
     server_token: ServerToken | None = None

@@ -11,7 +11,10 @@ from typing import Final
 __all__ = ["give_to_owner_of", "make_private_directory", "privacy_warnings", "tighten"]
 
 #: What a directory may hold and still be the gateway's own.
-_OUR_NAMES: Final = (".config", ".env", "admin-token", "backups", "runtime_state.sqlite3", "config.json")
+_OUR_NAMES: Final = (
+    *(".config", ".env", ".health", "admin-token", "backups", "health.json", "renewals"),
+    *("runtime_state.sqlite3", "config.json", "vault.json", ".vault", ".secure.lock"),
+)
 
 
 def privacy_warnings(directory: Path | None, *files: Path) -> Iterator[str]:

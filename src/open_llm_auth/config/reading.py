@@ -24,12 +24,13 @@ def stamp_of(path: str | Path) -> Stamp | None:
         return None
 
 
-def read_regular(path: str | Path, limit: int) -> tuple[Stamp, bytes]:
-    """The stamp and the bytes of a regular file.
+def read_regular(path: str | Path, limit: int, *, owner: int | None = None) -> tuple[Stamp, bytes]:
+    """The stamp and the bytes of a regular file. `owner` is the only user whose files count; None is everybody.
 
     Raises:
         OSError: it can't be opened or read.
-        ValueError: it is a directory, a pipe or a device, or longer than `limit` bytes; the message says which.
+        ValueError: it is a directory, a pipe or a device, or another user's, or longer than `limit` bytes; the message
+            says which.
     """
     # without O_NONBLOCK the open of a pipe that nobody writes to would never return
     descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
@@ -37,6 +38,8 @@ def read_regular(path: str | Path, limit: int) -> tuple[Stamp, bytes]:
         found = os.fstat(descriptor)
         if not stat.S_ISREG(found.st_mode):
             raise ValueError("it is not a regular file")
+        if owner is not None and found.st_uid != owner:
+            raise ValueError("it belongs to another user")
         with open(descriptor, "rb", closefd=False) as file:
             raw = file.read(limit + 1)
     finally:

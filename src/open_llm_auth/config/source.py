@@ -17,23 +17,31 @@ from ..values import ConfigFault, Snapshot
 from .compile import compile_snapshot
 from .document import Document
 from .file import ConfigFile
+from .model import SecretsSection
 from .privacy import privacy_warnings
 from .reading import Stamp
+from .secret_places import references_of
 from .secrets_io import EnvironmentSecrets
+from .stores import SecretStores
 
 __all__ = ["LiveConfig"]
 
 #: Nanoseconds. A file this young may change once more without its stamp showing it, so it is read again.
 _UNSETTLED: Final = 50_000_000
+#: Seconds that a config waits for what it newly names of a keyring or a password manager; the one before stays in force
+#: meanwhile. What is not there by then is passed over until it is.
+_WARMING: Final = 5.0
 
 
 @dataclass(frozen=True, slots=True)
 class _Seen:
-    """What was there when the files were last looked at. `stamp` is None for no file."""
+    """What was there when the files were last looked at. `stamp` is None for no file; `stores` changes when a secret of
+    a keyring, a password manager or the vault has become another."""
 
     stamp: Stamp | None
     dotenv: str
     settled: bool
+    stores: object
 
 
 def _ignore(_: str) -> None:
@@ -43,9 +51,9 @@ def _ignore(_: str) -> None:
 class LiveConfig:
     """A `ConfigSource` over one file. `load` once, then `watch`; `check` before an answer that must see a change.
 
-    `secrets` resolves against the same environment and `.env`; `file` reads and changes the document. `on_event` hears
-    one line when a fault begins, when it ends, and for every warning that a change brought; it is called by the thread
-    that checks and must be quick.
+    `secrets` resolves against the same environment and `.env`, and against `stores`; `file` reads and changes the
+    document. `on_event` hears one line when a fault begins, when it ends, and for every warning that a change brought;
+    it is called by the thread that checks and must be quick.
     """
 
     def __init__(
@@ -57,6 +65,7 @@ class LiveConfig:
         now: Callable[[], float] = time.time,
         interval: float = 0.5,
         on_event: Callable[[str], object] = _ignore,
+        stores: SecretStores | None = None,
     ) -> None:
         self._environ = environ
         self._catalog = catalog or load_catalog()
@@ -65,7 +74,8 @@ class LiveConfig:
         self._on_event = on_event
         self._dotenv = path.absolute().parent / ".env"
         self.file = ConfigFile(path, environ=environ, catalog=self._catalog)
-        self.secrets = EnvironmentSecrets(environ, self._dotenv)
+        self.stores = stores or SecretStores(path, environ)
+        self.secrets = EnvironmentSecrets(environ, self._dotenv, stores=self.stores)
         self._lock = threading.Lock()
         self._snapshot: Snapshot | None = None
         self._fault: ConfigFault | None = None
@@ -102,6 +112,7 @@ class LiveConfig:
         with self._lock:
             before = self._snapshot
             try:
+                self.stores.look()
                 seen = self._look()
                 if self._fault is not None or seen != self._seen or not seen.settled:
                     self._reload(seen)
@@ -119,7 +130,7 @@ class LiveConfig:
         stamp = self.file.stamp()
         # A time well ahead of the clock is as settled as an old one, or such a file would be read for ever.
         young = stamp is not None and abs(self._now() * 1e9 - stamp[0]) < _UNSETTLED
-        return _Seen(stamp, self.secrets.dotenv_etag(), not young)
+        return _Seen(stamp, self.secrets.dotenv_etag(), not young, self.stores.generation())
 
     def _reload(self, seen: _Seen) -> Snapshot:
         # remembered before the reading, so that what changes during it shows at the next look
@@ -129,6 +140,8 @@ class LiveConfig:
             raise ConfigUnavailable(
                 f"{self.file.path} has vanished. Put it back; backups are in {self.file.path.parent / 'backups'}."
             )
+        self._warm(document)
+        self._seen = replace(seen, stores=self.stores.generation())
         snapshot = self._compiled(document, seen)
         before, fault = self._snapshot, self._fault
         if before is None or snapshot != before:
@@ -138,6 +151,12 @@ class LiveConfig:
         if before is not None:
             self._tell_change(before, snapshot, fault)
         return self.current()
+
+    def _warm(self, document: Document) -> None:
+        """Have at hand what no call may wait for."""
+        self.stores.configure(SecretsSection.model_validate(document.data.get("secrets") or {}))
+        self.stores.warm(references_of(document.data), _WARMING)
+        self.stores.renew()
 
     def _tell_change(self, before: Snapshot, now: Snapshot, fault: ConfigFault | None) -> None:
         if fault is not None:

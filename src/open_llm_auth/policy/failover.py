@@ -1,4 +1,4 @@
-"""Whether a failed attempt is followed by the next one (SPEC §5, "What moves on"), as a table."""
+"""Whether a failed attempt is followed by the next one (SPEC §5, "What moves on"), as a table, and what it costs."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Final, Literal
 
-from ..values import FallbackRules, Fault, FaultKind
+from ..values import Attempt, FallbackRules, Fault, FaultKind, Plan
 
-__all__ = ["moves_on"]
+__all__ = ["fell_from", "moves_on"]
 
 #: `always`: another credential or provider may do better, whatever the status was.
 #: `status`: `retryStatusCodes` decides; a fault without an error status (an error event on a stream that began with
@@ -40,3 +40,19 @@ def moves_on(fault: Fault, rules: FallbackRules) -> bool:
     if rule == "always" or fault.status in rules.retry_status_codes:
         return True
     return rule == "status" and (fault.status is None or fault.status < 400)
+
+
+def fell_from(plan: Plan, served: Attempt) -> str | None:
+    """The subscription whose place the metered `served` took: one that failed, rests or can't be used, and that would
+    have gone first; None where it took none's (SPEC §5, Money)."""
+    if served.credential.billing != "metered":
+        return None
+    for each in plan.considered:
+        if each is served:
+            return None
+        if each is None:
+            lapsed = (passed.candidate for passed in plan.passed_over if passed.billing == "subscription")
+            return next(lapsed, "subscription")
+        if each.credential.billing == "subscription":
+            return each.credential.id
+    return None

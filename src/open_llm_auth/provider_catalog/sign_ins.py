@@ -17,19 +17,21 @@ __all__ = ["load_sign_ins"]
 
 class _Row(msgspec.Struct, rename="camel", forbid_unknown_fields=True):
     flows: tuple[str, ...]
-    client_id: str
-    token_url: str
-    standing: Literal["sanctioned", "unofficial", "discontinued"]
+    standing: Literal["sanctioned", "unofficial", "restricted", "discontinued"]
     terms_url: str
     docs: str
     checked: str
+    client_id: str = ""
+    token_url: str = ""
     authorize_url: str = ""
     device_url: str = ""
     exchange_url: str = ""
     verification_url: str = ""
     scopes: tuple[str, ...] = ()
     redirect_port: int = 0
+    alternate_ports: tuple[int, ...] = ()
     redirect_path: str = "/auth/callback"
+    extras: dict[str, str] = {}
     rotates: bool = True
     hosts: tuple[str, ...] = ()
     terminal: frozenset[str] = frozenset({"invalid_grant"})

@@ -10,7 +10,7 @@ from ..errors import InvalidRequest, UpstreamCredentialRejected
 from ..values import Credential, Endpoint, Fault, Headers, Operation, Outbound, Provider
 from ..wire import anthropic_messages
 from ..wire.dialect import Fields
-from .faults import error_reader
+from .faults import error_reader, spent_wait
 from .outbound import JSON_IN, STREAM_IN, api_key, bearer, endpoint_of, headers_of, listing
 from .spec import Adjusting, Sending, UpstreamKind
 
@@ -92,6 +92,10 @@ _READ: Final = error_reader(
     anthropic_messages.read_error,
     limits=lambda name: name.startswith(b"anthropic-ratelimit-") or name == b"x-should-retry",
 )
+#: Whether a plan has refused the call, and which of its windows is the one that counts. Both stand on every answer.
+_STATUS: Final = b"anthropic-ratelimit-unified-status"
+_CLAIM: Final = b"anthropic-ratelimit-unified-representative-claim"
+_ACCOUNT_CLAIMS: Final = (b"five_hour", b"seven_day")
 #: How Anthropic says that a sign-in may not be used by other programs than its own.
 _REFUSALS: Final = ("only authorized for use with claude code", "oauth authentication is currently not")
 _WAYS: Final = (
@@ -104,6 +108,8 @@ def read_error(provider_id: str, status: int, headers: Headers, body: bytes, hid
     """What an error status means for the attempt. A sign-in that is refused to all programs but Claude Code rests for
     this model, and the caller is told which ways are allowed."""
     fault = _READ(provider_id, status, headers, body, hide)
+    if status == 429:
+        fault = _limited(fault, headers)
     said = fault.error.message
     if not (400 <= status < 500 and any(refusal in said.lower() for refusal in _REFUSALS)):
         return fault
@@ -111,6 +117,15 @@ def read_error(provider_id: str, status: int, headers: Headers, body: bytes, hid
         f"{said} {_WAYS}", details=fault.error.details, headers=fault.error.headers, status=status
     )
     return replace(fault, kind="denied", error=error)
+
+
+def _limited(fault: Fault, headers: Headers) -> Fault:
+    """A plan's windows are the account's, but for those of one family of models; an API key's are each model's. The
+    spent ones say when they begin anew where nothing else does."""
+    fields = dict(headers)
+    claimed = fields.get(_STATUS, b"").strip() == b"rejected" and fields.get(_CLAIM, b"").strip() in _ACCOUNT_CLAIMS
+    wait = spent_wait(headers) if fault.retry_after is None else fault.retry_after
+    return replace(fault, account_wide=fault.account_wide or claimed, retry_after=wait)
 
 
 # ---------------------------------------------------------------------------------------------- bodies

@@ -90,4 +90,5 @@ CLAUDE_CLI: Final = UpstreamKind(
     prepare_models=None,
     read_error=ending_reader(read_body),
     stream_only=True,
+    is_program=True,
 )

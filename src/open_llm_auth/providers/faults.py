@@ -6,17 +6,21 @@ The same for every dialect but for one function: how it reads the body.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
-from datetime import UTC, datetime
-from typing import Final
+from collections.abc import Callable, Iterable, Mapping
+from math import ceil
+from typing import Any, Final
 
+import msgspec
+
+from ..auth.limits import read_limits, spent_until
 from ..errors import GatewayError, UpstreamCredentialRejected, UpstreamHTTPError
+from ..policy.resets import bounded, http_date, number, seconds_until
 from ..values import Fault, FaultKind, Headers
-from ..wire.events import ErrorBody
+from ..wire.events import UPSTREAM_DETAILS, ErrorBody
 from ..wire.openai_error import read_error as read_openai_error
 from .spec import ReadError
 
-__all__ = ["error_reader", "read_error", "retry_after", "told_in_stream"]
+__all__ = ["error_reader", "read_error", "retry_after", "spent_wait", "told_in_stream"]
 
 #: The status decides before the text does; statuses that are not here go by their hundred.
 _KINDS: Final[dict[int, FaultKind]] = {
@@ -44,6 +48,16 @@ _BILLING_CODES: Final = frozenset(
         "budget_exceeded",
     }
 )
+#: Codes and types of a 429 that name the whole account: ChatGPT's plan, Copilot's, a shared sign-in's. What follows a
+#: colon is the plan (``user_global_rate_limited:pro``).
+_ACCOUNT_CODES: Final = frozenset(
+    {
+        "usage_limit_reached",
+        "user_global_rate_limited",
+        "user_weekly_rate_limited",
+        "subscription_sharing_usage_limit_exceeded",
+    }
+)
 #: Parts of a code or type that make a 403 one about the credential, and not about model, region or policy.
 _AUTH_WORDS: Final = ("api_key", "apikey", "authentic", "unauthorized", "credential", "token", "expired", "revoked",
                       "deactivated", "suspended")  # fmt: skip
@@ -54,6 +68,9 @@ _CHALLENGE_WINDOW: Final = 20_000
 
 _MESSAGE_LIMIT: Final = 2_000
 _FIELD_LIMIT: Final = 200
+#: bytes of Google's details of an error, and how deep they may be nested
+_DETAILS_LIMIT: Final = 8_192
+_DEPTH_LIMIT: Final = 8
 #: Keys as providers print them back, masked: even the four characters left are nobody's business.
 _MASKED: Final = re.compile(r"[\w.-]*\*{3,}[\w*.-]*")
 
@@ -74,12 +91,13 @@ def error_reader(
         said = read_body(body)
         wait = retry_after(status, headers)
         if wait is None and said is not None and said.retry_after is not None:
-            wait = _bounded(said.retry_after)
+            wait = bounded(said.retry_after)
         return Fault(
             kind=_kind(status, fields, body, said),
-            error=_error(provider_id, status, headers, said, hide, limits),
+            error=_with_wait(_error(provider_id, status, headers, said, hide, limits), wait),
             status=status,
             retry_after=wait,
+            account_wide=_is_account_wide(said),
         )
 
     return read
@@ -88,7 +106,7 @@ def error_reader(
 def _kind(status: int, fields: dict[bytes, bytes], body: bytes, said: ErrorBody | None) -> FaultKind:
     if _is_challenge(status, fields, body):
         return "denied"
-    words = {text.lower() for text in (said.code, said.type) if text} if said else set()
+    words = _words(said)
     if 400 <= status < 500:
         if words & _BILLING_CODES:
             return "billing"
@@ -97,6 +115,14 @@ def _kind(status: int, fields: dict[bytes, bytes], body: bytes, said: ErrorBody 
     if status == 403:
         return _kind_of_refusal(" ".join(sorted(words)))
     return _KINDS.get(status) or ("server" if status >= 500 else "rejected")
+
+
+def _words(said: ErrorBody | None) -> set[str]:
+    return {text.lower() for text in (said.code, said.type) if text} if said else set()
+
+
+def _is_account_wide(said: ErrorBody | None) -> bool:
+    return any(word.partition(":")[0] in _ACCOUNT_CODES for word in _words(said))
 
 
 def _kind_of_refusal(words: str) -> FaultKind:
@@ -128,6 +154,8 @@ def _error(
         for name, text in (("upstreamCode", said.code), ("upstreamType", said.type)):
             if text:
                 details[name] = _scrub(text, hide, _FIELD_LIMIT)
+        if said.details:
+            details[UPSTREAM_DETAILS] = _scrubbed(said.details, hide)
     message = _scrub(said.message, hide, _MESSAGE_LIMIT) if said else ""
     kind = UpstreamCredentialRejected if status in (401, 403) else UpstreamHTTPError
     return kind(
@@ -142,6 +170,42 @@ def _error(
 def _scrub(text: str, hide: Callable[[str], str], limit: int) -> str:
     # Hidden before it is cut, so that no half of a secret is left at the end.
     return _MASKED.sub("[REDACTED]", hide(text)).strip()[:limit]
+
+
+def _scrubbed(details: Iterable[Mapping[str, Any]], hide: Callable[[str], str]) -> list[object]:
+    """Google's details of an error, whole ones as long as there is room for them."""
+    kept: list[object] = []
+    room = _DETAILS_LIMIT
+    for item in details:
+        told = _without_secrets(item, hide)
+        room -= len(msgspec.json.encode(told))
+        if room < 0:
+            break
+        kept.append(told)
+    return kept
+
+
+def _without_secrets(value: Any, hide: Callable[[str], str], depth: int = 0) -> Any:
+    """A value of JSON without what is secret in it; what is nested too deeply is left out."""
+    if isinstance(value, str):
+        return _scrub(value, hide, _MESSAGE_LIMIT)
+    if value is None or isinstance(value, bool):
+        return value
+    if depth >= _DEPTH_LIMIT:
+        return None
+    if isinstance(value, list):
+        return [_without_secrets(part, hide, depth + 1) for part in value]
+    if isinstance(value, dict):
+        pairs = ((_scrub(name, hide, _FIELD_LIMIT), part) for name, part in value.items())
+        return {name: _without_secrets(part, hide, depth + 1) for name, part in pairs}
+    return value if hide(str(value)) == str(value) else None
+
+
+def _with_wait(error: GatewayError, wait: float | None) -> GatewayError:
+    """The error with a ``retry-after``, where it was stated in another form that the caller would not look for."""
+    if wait is not None and not any(name == "retry-after" for name, _ in error.headers):
+        error.headers = (*error.headers, ("retry-after", str(ceil(wait))))
+    return error
 
 
 def _carried(headers: Headers, limits: Callable[[bytes], bool] | None) -> tuple[tuple[str, str], ...]:
@@ -165,18 +229,6 @@ def _first_of_each(headers: Headers) -> dict[bytes, bytes]:
 
 # ---------------------------------------------------------------------------------------------- when to come back
 
-_MAX_WAIT: Final = 30 * 24 * 3600.0
-_NUMBER: Final = re.compile(rb"\d{1,15}(?:\.\d{1,9})?")
-_DURATION: Final = re.compile(
-    rb"(?:(\d{1,6})d)?(?:(\d{1,6})h)?(?:(\d{1,6})m)?(?:(\d{1,9}(?:\.\d{1,9})?)s)?(?:(\d{1,12}(?:\.\d{1,9})?)ms)?"
-)
-_UNITS: Final = (86400.0, 3600.0, 60.0, 1.0, 0.001)
-_DATE: Final = re.compile(rb"\w{3}, (\d{2}) (\w{3}) (\d{4}) (\d{2}):(\d{2}):(\d{2}) GMT")
-_MONTHS: Final = (b"Jan", b"Feb", b"Mar", b"Apr", b"May", b"Jun", b"Jul", b"Aug", b"Sep", b"Oct", b"Nov", b"Dec")
-#: Numbers above are moments, not durations: seconds, or milliseconds, since the epoch.
-_EPOCH_SECONDS: Final = 1e9
-_EPOCH_MILLISECONDS: Final = 1e12
-
 
 def retry_after(status: int, headers: Headers) -> float | None:
     """Seconds until the provider wants to be asked again, as stated; between 0 and 30 days.
@@ -184,17 +236,17 @@ def retry_after(status: int, headers: Headers) -> float | None:
     Dates are held against the answer's own ``Date``, so that no clock is needed and none can disagree.
     """
     fields = _first_of_each(headers)
-    stated = _number(fields.get(b"retry-after-ms"))
+    stated = number(fields.get(b"retry-after-ms"))
     if stated is not None:
-        return _bounded(stated / 1000)
+        return bounded(stated / 1000)
     given = fields.get(b"retry-after", b"").strip()
-    now = _date(fields.get(b"date", b""))
-    stated = _number(given)
+    now = http_date(fields.get(b"date", b""))
+    stated = number(given)
     if stated is not None:
-        return _bounded(stated)
-    moment = _date(given)
+        return bounded(stated)
+    moment = http_date(given)
     if moment is not None and now is not None:
-        return _bounded(max(0.0, moment - now))
+        return bounded(max(0.0, moment - now))
     return _reset(fields, now) if status == 429 else None
 
 
@@ -203,7 +255,7 @@ def _reset(fields: dict[bytes, bytes], now: float | None) -> float | None:
     resets: dict[bytes, float] = {}
     for name, value in fields.items():
         if name.startswith(b"x-ratelimit-reset"):
-            wait = _wait(value.strip(), now)
+            wait = seconds_until(value, now)
             if wait is not None:
                 resets[name.removeprefix(b"x-ratelimit-reset")] = wait
     spent = [wait for what, wait in resets.items() if fields.get(b"x-ratelimit-remaining" + what, b"").strip() == b"0"]
@@ -212,37 +264,11 @@ def _reset(fields: dict[bytes, bytes], now: float | None) -> float | None:
     return min(resets.values()) if resets else None
 
 
-def _wait(value: bytes, now: float | None) -> float | None:
-    number = _number(value)
-    if number is not None:
-        if number < _EPOCH_SECONDS:
-            return _bounded(number)
-        moment = number / 1000 if number >= _EPOCH_MILLISECONDS else number
-        return None if now is None else _bounded(max(0.0, moment - now))
-    match = _DURATION.fullmatch(value)
-    if match is None or not value:
-        return None
-    return _bounded(sum(float(part) * unit for part, unit in zip(match.groups(b"0"), _UNITS, strict=True)))
-
-
-def _number(value: bytes | None) -> float | None:
-    return float(value) if value is not None and _NUMBER.fullmatch(value.strip()) else None
-
-
-def _bounded(seconds: float) -> float | None:
-    return seconds if 0 <= seconds <= _MAX_WAIT else None
-
-
-def _date(value: bytes) -> float | None:
-    """An HTTP date (RFC 9110, section 5.6.7, the preferred form) as seconds since the epoch."""
-    match = _DATE.fullmatch(value.strip())
-    if match is None or match[2] not in _MONTHS:
-        return None
-    day, year, hour, minute, second = (int(match[part]) for part in (1, 3, 4, 5, 6))
-    try:
-        return datetime(year, _MONTHS.index(match[2]) + 1, day, hour, minute, min(second, 59), tzinfo=UTC).timestamp()
-    except ValueError:
-        return None
+def spent_wait(headers: Headers) -> float | None:
+    """Seconds until the limits that an answer tells to be spent begin anew, by the answer's own date."""
+    now = http_date(_first_of_each(headers).get(b"date", b""))
+    until = None if now is None else spent_until(read_limits(headers, now))
+    return None if now is None or until is None else bounded(max(0.0, until - now))
 
 
 #: OpenAI's dialects, and whoever claims to speak them.
@@ -270,6 +296,7 @@ _STATUSES: Final[dict[str, int]] = {
     "resource_exhausted": 429,
     "throttlingexception": 429,
     "too_many_requests": 429,
+    "usage_limit_reached": 429,
     "unavailable": 503,
     "serviceunavailableexception": 503,
     "deadline_exceeded": 504,
@@ -279,14 +306,23 @@ _STATUSES: Final[dict[str, int]] = {
 _UNSAID: Final = 502
 
 
-def told_in_stream(provider_id: str, status: int, said: ErrorBody, hide: Callable[[str], str]) -> Fault:
+def told_in_stream(provider_id: str, status: int | None, said: ErrorBody, hide: Callable[[str], str]) -> Fault:
     """What an error told as an event of a stream means, with the status it would have had. `status` is the one the
-    stream began with."""
+    stream began with; None where it has none, because a program said it."""
     meant = _status_in(said)
     error = _error(provider_id, meant, (), said, hide, None)
-    error.details["upstreamStatus"] = status
-    wait = None if said.retry_after is None else _bounded(said.retry_after)
-    return Fault(kind=_kind(meant, {}, b"", said), error=error, status=meant, retry_after=wait)
+    if status is None:
+        del error.details["upstreamStatus"]
+    else:
+        error.details["upstreamStatus"] = status
+    wait = None if said.retry_after is None else bounded(said.retry_after)
+    return Fault(
+        kind=_kind(meant, {}, b"", said),
+        error=_with_wait(error, wait),
+        status=meant,
+        retry_after=wait,
+        account_wide=_is_account_wide(said),
+    )
 
 
 def _status_in(said: ErrorBody) -> int:

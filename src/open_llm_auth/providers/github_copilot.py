@@ -7,7 +7,7 @@ What counts against a plan's premium requests is what a person asked: the last m
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any, Final
 
@@ -15,17 +15,18 @@ import msgspec
 
 from .. import __version__
 from ..errors import InvalidRequest
-from ..values import Credential, Endpoint, Headers, Operation, Outbound, Provider
+from ..values import Credential, Endpoint, Fault, Headers, Operation, Outbound, Provider
 from ..wire import openai_chat
 from ..wire.dialect import DialectName, Fields
 from ..wire.envelope import first_byte
 from ..wire.instructions import is_instruction
 from . import openai
-from .faults import read_error
+from .faults import read_error as read_any_error
+from .faults import spent_wait
 from .outbound import JSON_IN, STREAM_IN, bearer, endpoint_of, headers_of, listing
 from .spec import Adjusting, Sending, UpstreamKind
 
-__all__ = ["GITHUB_COPILOT", "adjust", "dialect_of", "prepare", "prepare_models"]
+__all__ = ["GITHUB_COPILOT", "adjust", "dialect_of", "prepare", "prepare_models", "read_error"]
 
 Raw = msgspec.Raw
 
@@ -162,6 +163,22 @@ def _is_no_persons(content: Any) -> bool:
 def _is_told(text: str) -> bool:
     """Whether the user only tells what a tool left, or an instruction."""
     return text.startswith(openai_chat.RESULT_MARK) or is_instruction(text)
+
+
+# ---------------------------------------------------------------------------------------------- errors
+
+#: What a plan says when it pays for no more of the models that it counts; those that it does not count go on.
+_SPENT: Final = frozenset({"quota_exceeded", "free_quota_exceeded", "overage_limit_reached", "billing_not_configured"})
+
+
+def read_error(provider_id: str, status: int, headers: Headers, body: bytes, hide: Callable[[str], str]) -> Fault:
+    """What an error status means. A plan without premium requests rests for this model until the month begins anew."""
+    fault = read_any_error(provider_id, status, headers, body, hide)
+    code = str(fault.error.details.get("upstreamCode", "")).partition(":")[0]
+    if status not in (402, 429) or code not in _SPENT:
+        return fault
+    wait = spent_wait(headers) if fault.retry_after is None else fault.retry_after
+    return replace(fault, kind="denied", retry_after=wait)
 
 
 GITHUB_COPILOT: Final = UpstreamKind(

@@ -200,6 +200,9 @@ def _including(value: Any) -> list[str]:
 # ---------------------------------------------------------------------------------------------- errors
 
 _WINDOWS: Final = (b"primary", b"secondary")
+#: Which limit counts: the plan's, or one of a single model.
+_ACTIVE: Final = b"x-codex-active-limit"
+_PLAN: Final = b"codex"
 _SPENT_PERCENT: Final = 100.0
 _LONGEST_WAIT: Final = 30 * 24 * 3600.0
 
@@ -207,6 +210,8 @@ _LONGEST_WAIT: Final = 30 * 24 * 3600.0
 def read_codex_error(provider_id: str, status: int, headers: Headers, body: bytes, hide: Callable[[str], str]) -> Fault:
     """What an error status means. A spent plan says in its body, or in its own headers, when it is renewed."""
     fault = _read_error(provider_id, status, headers, body, hide)
+    if dict(headers).get(_ACTIVE, _PLAN).strip() != _PLAN:
+        fault = replace(fault, account_wide=False)
     if fault.retry_after is not None or status != 429:
         return fault
     wait = _until(_resets_at(body), headers)

@@ -37,15 +37,16 @@ def read_prompt(provider: Provider, sending: Sending, form: type[_Prompt]) -> _P
 
 
 def ending_reader(read_body: Callable[[bytes], ErrorBody | None]) -> ReadError:
-    """A kind's `read_error`: the program's end has no status, so that of the error it names counts."""
+    """A kind's `read_error`: the program's end has no status, so that of the error it names counts, and the one that
+    stands for an end is not told."""
 
     def read(
         provider_id: str,
-        status: int,
-        headers: Headers,  # noqa: ARG001 - a program has none
+        status: int,  # noqa: ARG001 - a program has none
+        headers: Headers,  # noqa: ARG001 - nor these
         body: bytes,
         hide: Callable[[str], str],
     ) -> Fault:
-        return told_in_stream(provider_id, status, read_body(body) or _SAYS_NOTHING, hide)
+        return told_in_stream(provider_id, None, read_body(body) or _SAYS_NOTHING, hide)
 
     return read

@@ -109,7 +109,8 @@ class UpstreamKind:
 
     `prepare_models` is None where the kind has no list to ask for. `dialect_of` says the dialect where it depends on
     the model. `stream_only`: it answers in streams alone, which are gathered for clients that want a plain answer.
-    `counts`: it can be asked how many tokens a request has (operation `count_tokens`), in its own dialect.
+    `is_program`: a program of this machine answers, and its answers have no HTTP status. `counts`: it can be asked how
+    many tokens a request has (operation `count_tokens`), in its own dialect.
     """
 
     api: str
@@ -121,4 +122,5 @@ class UpstreamKind:
     adjust: Adjust | None = None
     dialect_of: Callable[[str], DialectName] | None = None
     stream_only: bool = False
+    is_program: bool = False
     counts: bool = False

@@ -11,6 +11,7 @@ from ..errors import GatewayError, UpstreamError
 from ..ports import Reply
 from ..values import Attempt, Headers
 from ..wire.events import Usage
+from .traces import Trace
 
 __all__ = ["Answer"]
 
@@ -39,6 +40,15 @@ class Answer:
     #: what comes after the end mark of a stream, which is read so that its connection can be used again
     leftover: AsyncIterator[bytes] | None = None
     told: tuple[tuple[Attempt, GatewayError], ...] = ()
+    #: the subscription whose place a metered credential took
+    fell_from: str | None = None
+    trace: Trace | None = None
+
+    def fail(self, error: GatewayError) -> None:
+        """The stream ends with an error."""
+        self.failed = error
+        if self.trace is not None:
+            self.trace.ended_with(error)
 
     async def aclose(self) -> None:
         """Drop the upstream at once if it is still sending. May be called twice."""

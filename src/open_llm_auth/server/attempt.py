@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable
 from dataclasses import replace
 from typing import Final
 
 import msgspec
 
 from ..auth.health import HealthTable
+from ..auth.history import History
 from ..errors import (
     EgressBlocked,
     GatewayError,
@@ -22,8 +23,9 @@ from ..errors import (
 )
 from ..ports import Clock, Programs, Reply, SecretSource, Transport
 from ..providers.faults import told_in_stream
+from ..providers.reasoning import refuses_reasoning
 from ..providers.spec import Adjusting, Sending, UpstreamKind
-from ..values import Attempt, Call, Command, Fault, Headers, Snapshot, Timeouts
+from ..values import Attempt, Call, Command, Fault, Headers, Secret, Snapshot, Timeouts
 from ..wire.dialect import Following, Stream
 from ..wire.envelope import is_object
 from ..wire.events import ErrorBody, Usage
@@ -33,6 +35,7 @@ from .headers import dropped_header, resolve_headers
 from .hiding import Hiding
 from .local_reply import LocalReply
 from .passage import Passage
+from .watching import Watched
 
 __all__ = ["Courier", "Try"]
 
@@ -70,13 +73,14 @@ _HEAD: Final = msgspec.json.Decoder(_Head)
 
 
 class Try(msgspec.Struct, frozen=True, gc=False):
-    """What one attempt is made of."""
+    """What one attempt is made of. `watch` looks at every piece of the answer on its way to the client."""
 
     snapshot: Snapshot
     call: Call
     attempt: Attempt
     kind: UpstreamKind
     passage: Passage
+    watch: Callable[[bytes], None] | None = None
 
 
 class Courier:
@@ -86,16 +90,20 @@ class Courier:
         self,
         *,
         health: HealthTable,
+        history: History,
         transport: Transport,
         programs: Programs,
         secrets: SecretSource,
         clock: Clock,
+        hidden: Callable[[], Iterable[Secret]] = tuple,
     ) -> None:
+        """`hidden` are secrets to keep out of what is passed on, beside those of the snapshot."""
         self._health = health
+        self._history = history
         self._transport = transport
         self._programs = programs
         self._secrets = secrets
-        self._hiding = Hiding(secrets)
+        self._hiding = Hiding(secrets, hidden)
         self._clock = clock
 
     async def carry(self, this: Try, *, refuses_usage: bool) -> Answer | Fault:
@@ -164,9 +172,12 @@ class Courier:
 
     async def _receive(self, this: Try, reply: Reply) -> Answer | Fault:
         provider = this.attempt.provider.id
+        self._history.heard(this.attempt.credential, reply.headers, refused=reply.status >= 400)
         if reply.status >= 400:
             body = await reply.read(_ERROR_BYTES)
             fault = self._read_error(this, reply.status, reply.headers, body)
+            if refuses_reasoning(reply.status, body):
+                return replace(fault, refuses_reasoning=True)
             about_usage = reply.status in (400, 422) and b"stream_options" in body
             return replace(fault, names_stream_options=True) if about_usage else fault
         if not 200 <= reply.status < 300:
@@ -198,6 +209,8 @@ class Courier:
 
     def _answer(self, this: Try, reply: Reply, body: bytes, usage: Usage | None) -> Answer:
         limits = self._hiding.rate_limits(this.snapshot, this.attempt.credential, reply.headers)
+        if this.watch is not None:
+            this.watch(body)
         return Answer(reply.status, limits, this.attempt, 0, body=body, usage=usage)
 
     def _failure_in(self, this: Try, reply: Reply, body: bytes) -> Fault | None:
@@ -239,13 +252,15 @@ class Courier:
         told = this.passage.unfold(body)
         if told.failure is not None:
             return self._told(this, reply.status, told.failure)
-        answer = self._answer(this, reply, b"", told.usage)
+        answer = self._answer(this, reply, told.body, told.usage)
         answer.body, answer.stream = None, _once(told.body)
         return answer
 
     async def _stream(self, this: Try, reply: Reply) -> Answer | Fault:
         """Hold the stream until its commit point; what fails before it is an ordinary fault."""
         stream, chunks = this.passage.stream(), reply.chunks()
+        if this.watch is not None:
+            stream = Watched(stream, this.watch)
         held = await _hold(chunks, stream)
         if stream.failure is not None and not stream.committed:
             return self._told(this, reply.status, stream.failure)
@@ -282,7 +297,7 @@ class Courier:
             answer.usage = stream.usage
         self._settle(answer, fault)
         if fault is not None:
-            answer.failed = fault.error
+            answer.fail(fault.error)
             yield stream.fail(fault.error)
 
     def _settle(self, answer: Answer, fault: Fault | None) -> None:
@@ -290,13 +305,17 @@ class Courier:
         attempt, now = answer.attempt, self._clock.monotonic()
         if fault is not None:
             self._health.failed(attempt.credential, attempt.model, fault, now)
+            self._history.failed(attempt.credential, fault)
         elif not answer.committed:
             self._health.succeeded(attempt.credential, attempt.model, now)
+            self._history.used(attempt.credential)
 
     def _told(self, this: Try, status: int, said: ErrorBody) -> Fault:
         """An error within an answer that began with the good `status`, with the status it would have had."""
         hide = self._hiding.scrubber(this.snapshot, this.attempt.credential)
-        return told_in_stream(this.attempt.provider.id, status, said, hide)
+        fault = told_in_stream(this.attempt.provider.id, None if this.kind.is_program else status, said, hide)
+        words = f"{said.code} {said.message}".encode("utf-8", "replace")
+        return replace(fault, refuses_reasoning=True) if refuses_reasoning(fault.status or 0, words) else fault
 
     def _read_error(self, this: Try, status: int, headers: Headers, body: bytes) -> Fault:
         """What an error means, with nothing in its words or its headers that only the gateway may know."""

@@ -7,11 +7,13 @@ from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from typing import Final, Protocol
 
+from ..errors import GatewayError
 from ..ports import Clock
 from ..values import Call, Headers
 from .answer import Answer
 from .asgi import Disconnected, Exchange, Receive, Send
 from .relay import Relay
+from .traces import Traces, header_of
 
 __all__ = ["EVENTS", "Delivery", "Wrapper", "deliver"]
 
@@ -21,6 +23,7 @@ _QUIET_SECONDS: Final = 15.0
 #: A silence that is so much shorter counts too: it is not looked for all the time.
 _SLACK_SECONDS: Final = 0.1
 EVENTS: Final = b"text/event-stream; charset=utf-8"
+_TRACE: Final = b"x-gateway-trace"
 _STREAM_HEADERS: Final[Headers] = ((b"cache-control", b"no-cache"), (b"x-accel-buffering", b"no"))
 
 
@@ -59,6 +62,9 @@ async def deliver(exchange: Exchange, relay: Relay, call: Call, clock: Clock, de
     try:
         answer = await relay.open(call, exchange.row.note_attempt)
         exchange.row.first_byte = clock.monotonic()
+        exchange.row.fell_from = answer.fell_from
+        if _TRACE in exchange.headers:
+            _tell_trace(exchange, relay.traces)
         if answer.stream is None:
             body = answer.body or b""
             if delivery.whole is not None:
@@ -66,6 +72,10 @@ async def deliver(exchange: Exchange, relay: Relay, call: Call, clock: Clock, de
             await exchange.respond(answer.status, body, answer.headers, b"application/json")
         else:
             await _send_stream(exchange, answer, answer.stream, delivery)
+    except GatewayError:
+        if _TRACE in exchange.headers and answer is None:
+            _tell_trace(exchange, relay.traces)
+        raise
     except asyncio.CancelledError:
         if hangup.task_cancelled():
             raise Disconnected from None
@@ -76,6 +86,15 @@ async def deliver(exchange: Exchange, relay: Relay, call: Call, clock: Clock, de
             await answer.aclose()
             exchange.row.usage = answer.usage
             exchange.row.code = answer.failed.code if answer.failed is not None else exchange.row.code
+
+
+def _tell_trace(exchange: Exchange, traces: Traces) -> None:
+    """Why this credential, to an admin who asks, whatever comes of the call."""
+    if exchange.headers[_TRACE].strip() != b"1" or not exchange.authenticated.admin:
+        return
+    trace = traces.find(exchange.row.call_id)
+    if trace is not None:
+        exchange.common.append(header_of(trace))
 
 
 async def _send_stream(exchange: Exchange, answer: Answer, stream: AsyncIterator[bytes], delivery: Delivery) -> None:

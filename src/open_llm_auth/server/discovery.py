@@ -16,6 +16,7 @@ from ..providers.spec import UpstreamKind
 from ..values import Credential, Model, Provider, Snapshot
 from ..wire.models import read_models
 from .headers import resolve_headers
+from .renewals import Renewals
 
 __all__ = ["Discovery"]
 
@@ -66,6 +67,7 @@ class Discovery:
         kinds: Mapping[str, UpstreamKind],
         secrets: SecretSource,
         clock: Clock,
+        renewals: Renewals | None = None,
     ) -> None:
         self._config = config
         self._manager = manager
@@ -73,6 +75,7 @@ class Discovery:
         self._kinds = kinds
         self._secrets = secrets
         self._clock = clock
+        self._renewals = renewals
         self._findings: dict[str, _Finding] = {}
         self._models: Mapping[str, Mapping[str, Model]] = {}
         self._questions: dict[str, _Question] = {}
@@ -174,6 +177,8 @@ class Discovery:
         pause = _SOON_SECONDS
         try:
             async with self._gate, asyncio.timeout(_PATIENCE_SECONDS):
+                if self._renewals is not None and credential.renewable:
+                    credential = await self._renewals.ready(credential)
                 models = await self._fetch(snapshot, self._kinds[provider.api], provider, credential)
             pause = _SOON_SECONDS if provider.billing == "local" else _FRESH_SECONDS
         except (GatewayError, TimeoutError):

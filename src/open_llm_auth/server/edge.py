@@ -24,7 +24,7 @@ __all__ = ["Edge"]
 _SANE_ID: Final = re.compile(rb"[A-Za-z0-9._:-]{1,128}\Z")
 _EXPOSED: Final = (
     b"x-request-id, request-id, x-gateway-call-id, x-gateway-provider, x-gateway-model, x-gateway-profile, "
-    b"x-gateway-attempts, x-gateway-dropped, x-gateway-estimated, retry-after"
+    b"x-gateway-attempts, x-gateway-billing, x-gateway-dropped, x-gateway-estimated, x-gateway-trace, retry-after"
 )
 #: What a request is judged by. Said twice, it could mean one thing here and another to whoever stands in front.
 _ONCE: Final = (b"host", b"origin", b"authorization", b"x-api-key", b"x-goog-api-key", b"content-encoding")

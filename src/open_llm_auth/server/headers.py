@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Final
+from collections.abc import Mapping
+from typing import Final, get_args
 
 from ..errors import SecretUnavailable
 from ..ports import SecretSource
-from ..values import Attempt, Headers, SecretRef
+from ..values import Attempt, Billing, Headers, SecretRef
 
-__all__ = ["dropped_header", "gateway_headers", "resolve_headers"]
+__all__ = ["asked_headers", "dropped_header", "gateway_headers", "resolve_headers"]
 
 
 #: names come from the client
@@ -30,14 +31,27 @@ def resolve_headers(headers: tuple[tuple[str, SecretRef], ...], secrets: SecretS
     return tuple(resolved)
 
 
-def gateway_headers(attempt: Attempt, number: int) -> Headers:
-    """Which attempt answered."""
+#: how the credential bills; what has taken a subscription's place says so
+_BILLINGS: Final[Mapping[str, tuple[bytes, bytes]]] = {
+    billing: (b"x-gateway-billing", billing.encode()) for billing in get_args(Billing)
+}
+_FALLEN: Final = (b"x-gateway-billing", b"metered; fell-from=subscription")
+
+
+def gateway_headers(attempt: Attempt, number: int, *, fallen: bool = False) -> Headers:
+    """Which attempt answered, and how it is paid for."""
     return (
         (b"x-gateway-provider", _header_text(attempt.provider.id)),
         (b"x-gateway-model", _header_text(attempt.model)),
         (b"x-gateway-profile", _header_text(attempt.credential.id)),
         (b"x-gateway-attempts", b"%d" % number),
+        _FALLEN if fallen else _BILLINGS[attempt.credential.billing],
     )
+
+
+def asked_headers(attempt: Attempt, number: int) -> Headers:
+    """Which attempt it would be, of a call that costs nothing because nobody is asked."""
+    return gateway_headers(attempt, number)[:-1]
 
 
 def dropped_header(names: tuple[str, ...]) -> tuple[bytes, bytes]:

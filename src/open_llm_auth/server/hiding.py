@@ -6,12 +6,13 @@ A hostile provider can echo its key anywhere: in words, in codes, in header fiel
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Iterable
 from typing import Final
 
 from ..errors import GatewayError, SecretUnavailable
 from ..policy.redaction import Scrubber
 from ..ports import SecretSource
-from ..values import Credential, Headers, SecretRef, Snapshot
+from ..values import Credential, Headers, Secret, SecretRef, Snapshot
 
 __all__ = ["Hiding"]
 
@@ -30,8 +31,10 @@ _AWS_VARIABLES: Final = (
 class Hiding:
     """Finds the secrets a snapshot can reach, whenever something a provider said is about to be passed on."""
 
-    def __init__(self, secrets: SecretSource) -> None:
+    def __init__(self, secrets: SecretSource, more: Callable[[], Iterable[Secret]] = tuple) -> None:
+        """`more` are secrets that a snapshot does not reach, or no longer."""
         self._secrets = secrets
+        self._more = more
 
     def rate_limits(self, snapshot: Snapshot, credential: Credential, headers: Headers) -> Headers:
         """The `x-ratelimit-*` fields of an answer, without those that say something else."""
@@ -60,7 +63,7 @@ class Hiding:
             fields += [ref for model in provider.models.values() for _, ref in model.headers]
             variables += provider.env_names
         found = (self._secrets.environment(name) for name in variables)
-        texts += [secret.reveal() for secret in found if secret is not None]
+        texts += [secret.reveal() for secret in (*found, *self._more()) if secret is not None]
         texts += [text for ref in keys for text in self._text(ref)]
         texts += [word for ref in fields for text in self._text(ref) for word in _words(text)]
         texts += [part for text in self._text(snapshot.egress.proxy) for part in (text, _password(text))]

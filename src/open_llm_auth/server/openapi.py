@@ -159,6 +159,23 @@ _SCHEMAS: Final[Mapping[str, Schema]] = {
         object={"const": "list"},
         data={"type": "array", "items": {"$ref": "#/components/schemas/Model"}},
     ),
+    "CallTrace": _object(
+        ("object", "id", "outcome", "candidates", "passedOver", "attempts"),
+        object={"const": "gateway.call"},
+        id=_TEXT,
+        at={"type": "string", "format": "date-time"},
+        subject=_TEXT,
+        surface=_TEXT,
+        requested=_TEXT,
+        resolved={**_TEXT, "description": "The provider and model that were asked for first."},
+        outcome={"enum": ["answered", "failed", "refused", "open"]},
+        served={"type": "object", "description": "Provider, model, profile and billing of who answered."},
+        candidates={"type": "array", "items": {"type": "object"}},
+        passedOver={"type": "array", "items": _object(("candidate", "reason"), candidate=_TEXT, reason=_TEXT)},
+        attempts={"type": "array", "items": {"type": "object"}},
+        code={**_TEXT, "description": "The code of the error that the caller got."},
+        dropped={**_TEXT, "description": "What of the request was left out on the way."},
+    ),
     "Health": _object(("status",), status={"enum": ["ok"]}),
     "Readiness": _object(("status",), status={"enum": ["ready", "degraded"]}),
     "OpenAIError": _object(
@@ -222,6 +239,7 @@ _ANSWERS: Final = {
         for verb, schema in (("generateContent", "Generated"), ("countTokens", "GeminiCount"))
     },
     "/v1/universal": "UniversalResponse",
+    "/config/calls/{call_id}": "CallTrace",
 }
 _STREAMED: Final = frozenset(
     {
@@ -249,6 +267,7 @@ _PAGES: Final = frozenset({"/", "/docs"})
 _PARAMETERS: Final = {
     "model": ("A model reference; it may hold slashes.", "demo/echo"),
     "path": ("A file of the pages.", "page.css"),
+    "call_id": ("What `x-gateway-call-id` said.", "call_0123456789abcdef01234567"),
 }
 
 
@@ -281,7 +300,7 @@ def _operation(route: Route) -> Mapping[str, Any]:
     operation: dict[str, Any] = {
         "summary": route.summary,
         "operationId": route.method.lower() + _NO_WORD.sub("_", route.path).rstrip("_"),
-        "tags": [_TAGS[surface_of(route.path)] if route.path.startswith("/v1") else "Health and pages"],
+        "tags": [_tag(route)],
         "responses": _responses(route),
     }
     if route.scope is not None:
@@ -293,6 +312,12 @@ def _operation(route: Route) -> Mapping[str, Any]:
     if route.method == "POST":
         operation["requestBody"] = {"required": True, "content": _json(_BODIES[route.path])}
     return operation
+
+
+def _tag(route: Route) -> str:
+    if route.path.startswith("/v1"):
+        return _TAGS[surface_of(route.path)]
+    return "Config and admin" if route.path.startswith("/config") else "Health and pages"
 
 
 def _responses(route: Route) -> Mapping[str, Any]:

@@ -12,7 +12,8 @@ from typing import Final, Protocol
 
 import msgspec
 
-from ..errors import UpstreamInvalidResponse
+from ..errors import InvalidRequest, UpstreamInvalidResponse
+from ..ports import Clock
 from ..providers.spec import UpstreamKind
 from ..values import Attempt, Call
 from ..wire import embeddings
@@ -22,6 +23,7 @@ from ..wire.dialect import Answering, ClientSide, DialectName, Fields, Following
 from ..wire.dialects import client_side, provider_side
 from ..wire.events import ErrorBody, Event, Failed, Usage
 from ..wire.fitting import fit
+from ..wire.forgetting import forget_reasoning
 from ..wire.translation import Gathering, StreamTranslation, restore_names, usage_of
 from .images import ImageFetcher
 
@@ -29,6 +31,10 @@ __all__ = ["Job", "Passage", "Told", "choose_kind", "dialect_of"]
 
 #: Nearly every answer does without; a look at the others costs a full reading.
 _MAY_TELL_OF_ERROR: Final = re.compile(rb'"error"(?!\s*:\s*null\b)')
+
+
+#: what is dropped where a provider does not accept the proof of earlier reasoning (carrying.py)
+_REASONING: Final = ("reasoning_replay",)
 
 
 class Told(msgspec.Struct, frozen=True, gc=False):
@@ -53,6 +59,10 @@ class Passage(Protocol):
             InvalidRequest: the provider's dialect can't say it.
         """
 
+    def without_reasoning(self, model: str) -> Passage | None:
+        """The same way without the reasoning that only its maker can read, which then counts as dropped; None where
+        the request holds none."""
+
     def stream(self) -> Stream:
         """What takes the provider's stream to the client."""
 
@@ -74,15 +84,15 @@ class Passage(Protocol):
 
 
 class Job:
-    """One call on its way through its attempts: what an attempt needs of the request is worked out once.
+    """One call on its way through its attempts: what an attempt needs of the request is worked out once. Its answers
+    are created now. `several`: more than one credential might serve such a call, so that it matters which made what."""
 
-    `created` is seconds since the epoch.
-    """
-
-    def __init__(self, call: Call, created: int, images: ImageFetcher) -> None:
+    def __init__(self, call: Call, clock: Clock, images: ImageFetcher, *, several: bool = False) -> None:
         self.call = call
+        self.several = several
         self._images = images
-        self._created = created
+        self._clock = clock
+        self._created = self._now()
         self._conversation: Conversation | None = None
 
     async def passage(self, kind: UpstreamKind, attempt: Attempt) -> Passage:
@@ -101,7 +111,7 @@ class Job:
         if name == call.dialect:
             return _Relayed(call, client, provider, lambda: self._answering(attempt))
         conversation = self.conversation()
-        limits = provider.limits if provider.limits_of is None else provider.limits_of(attempt.model)
+        limits = provider.limits if provider.limits_of is None else provider.limits_of(conversation, attempt.model)
         dropped = check_carried(conversation, limits, target=name, strict=call.strict)
         if limits.get("image_url") == "fetched":
             conversation = self._conversation = await self._images.inline(conversation)
@@ -129,7 +139,11 @@ class Job:
             model=attempt.model,
             envelope=request.envelope,
             wants_usage=request.wants_usage,
+            now=self._now,
         )
+
+    def _now(self) -> int:
+        return int(self._clock.now())
 
 
 def choose_kind(kinds: Mapping[str, UpstreamKind], call: Call, attempt: Attempt) -> UpstreamKind:
@@ -151,20 +165,45 @@ def dialect_of(kind: UpstreamKind, model: str) -> DialectName:
 class _Relayed:
     """One dialect on both sides: bytes go on as they are."""
 
-    __slots__ = ("_answering", "_call", "_client", "_provider")
-    dropped: tuple[str, ...] = ()
+    __slots__ = ("_answering", "_call", "_client", "_provider", "dropped")
     relayed = True
 
     def __init__(
-        self, call: Call, client: ClientSide, provider: ProviderSide, answering: Callable[[], Answering]
+        self,
+        call: Call,
+        client: ClientSide,
+        provider: ProviderSide,
+        answering: Callable[[], Answering],
+        dropped: tuple[str, ...] = (),
     ) -> None:
         self._call = call
         self._client = client
         self._provider = provider
         self._answering = answering
+        self.dropped = dropped
 
     def fields(self, model: str, *, stream: bool) -> Fields:
-        return self._client.rewrite(self._call.request.envelope, model, stream)
+        envelope = self._call.request.envelope
+        fields = self._client.rewrite(envelope, model, stream)
+        if self._client.given_up is not None and (lost := self._client.given_up(envelope, fields)):
+            if self._call.strict:
+                raise InvalidRequest(
+                    f"{lost[0]!r} can't be kept: the conversation goes on from calls of another model, whose thinking "
+                    "this one can't read. Leave thinking out, or do not send x-gateway-strict.",
+                    param=lost[0],
+                )
+            self.dropped = tuple(dict.fromkeys((*self.dropped, *lost)))
+        return fields
+
+    def without_reasoning(self, model: str) -> Passage | None:
+        request = self._call.request
+        if self._client.without_reasoning is None:
+            return None
+        envelope = self._client.without_reasoning(request.envelope, model)
+        if envelope is request.envelope:
+            return None
+        call = msgspec.structs.replace(self._call, request=msgspec.structs.replace(request, envelope=envelope))
+        return _Relayed(call, self._client, self._provider, self._answering, _REASONING)
 
     def stream(self) -> Stream:
         return self._client.relay(self._call.request)
@@ -226,6 +265,13 @@ class _Translated:
             wanted = replace(wanted, stream=stream)
         return self._provider.write_request(wanted, model)
 
+    def without_reasoning(self, model: str) -> Passage | None:  # noqa: ARG002 - the writer knows what it means to each
+        conversation = forget_reasoning(self._conversation)
+        if conversation is self._conversation:
+            return None
+        dropped = (*self.dropped, *_REASONING)
+        return _Translated(conversation, self._client, self._provider, self._answering, self._names, dropped)
+
     def stream(self) -> Stream:
         return StreamTranslation(self._provider.decoder(), self._client.encoder(self._answering), self._names)
 
@@ -260,6 +306,9 @@ class _Embeddings:
 
     def fields(self, model: str, *, stream: bool) -> Fields:  # noqa: ARG002 - vectors are never streamed
         return embeddings.rewrite(self._call.request.envelope, model)
+
+    def without_reasoning(self, model: str) -> Passage | None:  # noqa: ARG002 - vectors are made without any
+        return None
 
     def stream(self) -> Stream:
         raise UpstreamInvalidResponse("The provider streamed what can't be streamed.")

@@ -4,25 +4,54 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from typing import Final
+
+import msgspec
 
 from ..auth.health import HealthTable
+from ..auth.history import History
 from ..auth.manager import ProviderManager
 from ..auth.profiles import NO_ADDRESS_NEEDED
-from ..errors import EgressBlocked, GatewayError, InvalidRequest, NotConfigured, UnsafeDestination
+from ..auth.reasoning import ReasoningOrigins
+from ..auth.stickiness import Affinity
+from ..errors import (
+    EgressBlocked,
+    GatewayError,
+    InvalidRequest,
+    NotConfigured,
+    RenewalUncertain,
+    SignInLapsed,
+    UnsafeDestination,
+    UpstreamCredentialRejected,
+)
 from ..policy.egress import Verdict, blocked, check_endpoint, parse_endpoint
-from ..policy.failover import moves_on
+from ..policy.failover import fell_from, moves_on
 from ..ports import Clock, ConfigSource, Programs, SecretSource, Transport
+from ..providers.sanctioned import sanctioned_way
 from ..providers.spec import UpstreamKind
-from ..values import Attempt, Call, Endpoint, Fault, Model, PassedOver, Plan, Snapshot
+from ..values import Attempt, Call, Endpoint, Fault, Model, PassedOver, Plan, Secret, Snapshot
 from .answer import Answer
 from .attempt import Courier, Try
 from .headers import gateway_headers
 from .images import ImageFetcher
 from .passage import Job, choose_kind
+from .renewals import Renewals
+from .traces import Trace, Traces
 
 __all__ = ["Relay"]
 
 Discovered = Mapping[str, Mapping[str, Model]]
+
+_FALL_SECONDS: Final = 60.0
+_MOST_FALLS: Final = 1_000
+
+
+def _nobody(_: Secret) -> None:
+    """For those who keep no secrets that may have changed."""
+
+
+def _no_matter(*_: str) -> None:
+    """For those who pay for nothing."""
 
 
 class Relay:
@@ -34,6 +63,7 @@ class Relay:
         config: ConfigSource,
         manager: ProviderManager,
         health: HealthTable,
+        history: History,
         transport: Transport,
         programs: Programs,
         kinds: Mapping[str, UpstreamKind],
@@ -41,25 +71,47 @@ class Relay:
         clock: Clock,
         discovered: Callable[[], Discovered],
         on_blocked: Callable[[str, str, str], object],
+        renewals: Renewals | None = None,
+        on_refused: Callable[[Secret], object] = _nobody,
+        on_fall: Callable[[str, str], object] = _no_matter,
     ) -> None:
-        """`on_blocked` is told provider, host and reason, once for each destination and snapshot."""
+        """`on_blocked` is told provider, host and reason, once for each destination and snapshot; `on_refused` every
+        secret that a provider did not take; `on_fall` the subscription and the metered credential that took its place,
+        once a minute for each pair."""
         self._config = config
         self._manager = manager
         self._health = health
-        self._courier = Courier(health=health, transport=transport, programs=programs, secrets=secrets, clock=clock)
+        self._history = history
+        self._renewals = renewals
+        self._courier = Courier(
+            health=health,
+            history=history,
+            transport=transport,
+            programs=programs,
+            secrets=secrets,
+            clock=clock,
+            hidden=tuple if renewals is None else renewals.hidden,
+        )
         self._images = ImageFetcher(transport)
         self._kinds = kinds
         self._clock = clock
         self._discovered = discovered
         self._on_blocked = on_blocked
+        self._on_refused = on_refused
         #: verdicts about endpoints, good for one snapshot
         self._judged_for: Snapshot | None = None
         self._judged: dict[tuple[str, Endpoint], Verdict] = {}
         #: providers that refused `stream_options` (SPEC §11)
         self._without_usage: set[str] = set()
+        self._origins = ReasoningOrigins()
+        self._on_fall = on_fall
+        #: when each fall from a subscription was last told of, in monotonic seconds
+        self._falls: dict[tuple[str, str], float] = {}
+        #: the last calls, for whoever asks why
+        self.traces = Traces()
 
-    def plan(self, snapshot: Snapshot, call: Call) -> Plan:
-        """The attempts that egress lets be made.
+    def plan(self, snapshot: Snapshot, call: Call, passed: list[PassedOver] | None = None) -> Plan:
+        """The attempts that egress lets be made. `passed` is filled with what is passed over, whatever comes of it.
 
         Raises:
             EgressBlocked: the policy forbids every one.
@@ -73,6 +125,9 @@ class Relay:
                 operation=call.operation,
                 preferred_profile=call.preferred_profile,
                 discovered=self._discovered(),
+                surface=call.surface,
+                affinity=Affinity(call, self._origins),
+                passed=passed,
             )
         except NotConfigured as refusal:
             raise _unreadable_address(snapshot, refusal) or refusal from None
@@ -84,6 +139,8 @@ class Relay:
             if error is not None:
                 first = first or error
                 plan = _without(plan, attempt, str(error.details.get("reason")))
+                if passed is not None:
+                    passed.append(plan.passed_over[-1])
         if first is not None and not plan.attempts:
             raise first
         return plan
@@ -97,29 +154,59 @@ class Relay:
             GatewayError: what the last attempt failed with, its headers naming provider, profile and attempts.
         """
         snapshot = self._config.current()
-        plan = self.plan(snapshot, call)
-        job = Job(call, int(self._clock.now()), self._images)
+        passed: list[PassedOver] = []
+        trace = Trace(call.id, call.caller.subject, call.surface, call.request.model, self._clock.now())
+        self.traces.append(trace)
+        try:
+            plan = self.plan(snapshot, call, passed)
+            trace.planned(plan)
+            return await self._carry(snapshot, call, plan, trace, on_attempt)
+        except GatewayError as error:
+            trace.passed = tuple(passed)
+            trace.ended_with(error)
+            raise
+
+    async def _carry(
+        self,
+        snapshot: Snapshot,
+        call: Call,
+        plan: Plan,
+        trace: Trace,
+        on_attempt: Callable[[Attempt, int], object] | None,
+    ) -> Answer:
+        """One attempt after the other. Raises as `open`."""
+        job = Job(call, self._clock, self._images, several=len(plan.considered) > 1 or bool(plan.passed_over))
         told: list[tuple[Attempt, GatewayError]] = []
-        for number, attempt in enumerate(plan.attempts, 1):
+        for number, planned in enumerate(plan.attempts, 1):
             if on_attempt is not None:
-                on_attempt(attempt, number)
+                on_attempt(planned, number)
+            began = self._clock.monotonic()
+            fallen = fell_from(plan, planned) if job.several else None
             try:
-                outcome = await self._try(snapshot, job, attempt)
+                attempt, outcome = await self._try_known(snapshot, job, planned, began)
             except InvalidRequest:
                 if told:  # a stand-in that can't carry the call is none
                     raise _last_word(told) from None
                 raise
             now = self._clock.monotonic()
+            self._remember(call, attempt, outcome, began, now)
             if isinstance(outcome, Answer):
-                if outcome.committed:
-                    self._health.succeeded(attempt.credential, attempt.model, now)
-                outcome.attempts, outcome.told = number, tuple(told)
-                outcome.headers = (*gateway_headers(attempt, number), *outcome.headers)
+                outcome.attempts, outcome.told, outcome.trace = number, tuple(told), trace
+                trace.answered(number, outcome.status, now - began, outcome.headers)
+                if fallen is not None:
+                    outcome.fell_from = trace.fell_from = fallen
+                    self._tell_fall(fallen, planned, now)
+                outcome.headers = (*gateway_headers(attempt, number, fallen=fallen is not None), *outcome.headers)
                 return outcome
             error = outcome.error
-            if not isinstance(error, EgressBlocked):
-                self._health.failed(attempt.credential, attempt.model, outcome, now)
-            error.headers += tuple((n.decode(), v.decode("latin-1")) for n, v in gateway_headers(attempt, number))
+            if outcome.kind == "auth" and attempt.credential.secret is not None:
+                self._on_refused(attempt.credential.secret)
+            rests = self._health.resting(attempt.credential, attempt.model, now)
+            trace.failed(number, outcome, now - began, rests)
+            if isinstance(error, UpstreamCredentialRejected):
+                _name_the_sanctioned_way(snapshot, attempt, error)
+            fields = gateway_headers(attempt, number, fallen=fallen is not None)
+            error.headers += tuple((n.decode(), v.decode("latin-1")) for n, v in fields)
             told.append((attempt, error))
             if number == len(plan.attempts) or not moves_on(outcome, snapshot.fallback):
                 raise _last_word(told)
@@ -130,9 +217,53 @@ class Relay:
         attempt = self.plan(self._config.current(), call).attempts[0]
         return attempt, choose_kind(self._kinds, call, attempt)
 
+    def _remember(self, call: Call, attempt: Attempt, outcome: Answer | Fault, began: float, now: float) -> None:
+        """What the attempt says of its credential. Counting tokens has limits of its own, and says nothing of calls."""
+        counts = call.operation == "count_tokens"
+        if isinstance(outcome, Answer):
+            if outcome.committed and not counts:
+                self._health.succeeded(attempt.credential, attempt.model, now, began)
+                self._history.used(attempt.credential)
+        elif not isinstance(outcome.error, EgressBlocked):
+            if not counts or outcome.kind == "auth":
+                self._health.failed(attempt.credential, attempt.model, outcome, now)
+            self._history.failed(attempt.credential, outcome)
+
+    async def _try_known(
+        self, snapshot: Snapshot, job: Job, attempt: Attempt, now: float
+    ) -> tuple[Attempt, Answer | Fault]:
+        """One attempt. While it runs nobody else tries what is due again, if there is another way (SPEC §5, Health)."""
+        if not len(self._health):
+            return await self._try_fresh(snapshot, job, attempt)
+        due = self._health.begin(attempt.credential, attempt.model, now)
+        try:
+            return await self._try_fresh(snapshot, job, attempt)
+        finally:
+            self._health.end(due)
+
+    async def _try_fresh(self, snapshot: Snapshot, job: Job, attempt: Attempt) -> tuple[Attempt, Answer | Fault]:
+        """One attempt, a sign-in renewed before it where it is due, and once more with a new one where the provider
+        does not take it (SPEC §5, Refresh). Also the attempt as it was made in the end."""
+        if self._renewals is None or not attempt.credential.renewable:
+            return attempt, await self._try(snapshot, job, attempt)
+        try:
+            attempt = replace(attempt, credential=await self._renewals.ready(attempt.credential))
+            outcome = await self._try(snapshot, job, attempt)
+            if isinstance(outcome, Fault) and outcome.kind == "auth" and outcome.status == 401:
+                renewed = await self._renewals.after_rejection(attempt.credential)
+                if renewed is not None:
+                    attempt = replace(attempt, credential=renewed)
+                    outcome = await self._try(snapshot, job, attempt)
+        except SignInLapsed as error:
+            return attempt, Fault("auth", error)
+        except RenewalUncertain as error:
+            return attempt, Fault("unreachable", error)
+        return attempt, outcome
+
     async def _try(self, snapshot: Snapshot, job: Job, attempt: Attempt) -> Answer | Fault:
         kind = choose_kind(self._kinds, job.call, attempt)
-        this = Try(snapshot, job.call, attempt, kind, await job.passage(kind, attempt))
+        watch = self._watcher(job, attempt) if job.several else None
+        this = Try(snapshot, job.call, attempt, kind, await job.passage(kind, attempt), watch)
         name = attempt.provider.id
         refuses_usage = name in self._without_usage
         outcome = await self._courier.carry(this, refuses_usage=refuses_usage)
@@ -141,7 +272,26 @@ class Relay:
             outcome = await self._courier.carry(this, refuses_usage=True)
             if isinstance(outcome, Answer):
                 self._without_usage.add(name)
+        if isinstance(outcome, Fault) and outcome.refuses_reasoning and not job.call.strict:
+            passage = this.passage.without_reasoning(attempt.model)
+            if passage is not None:
+                bare = msgspec.structs.replace(this, passage=passage)
+                outcome = await self._courier.carry(bare, refuses_usage=name in self._without_usage)
         return outcome
+
+    def _watcher(self, job: Job, attempt: Attempt) -> Callable[[bytes], None]:
+        """What remembers whose reasoning an answer holds."""
+        return self._origins.watcher(job.call.dialect, attempt.provider.id, attempt.credential.id)
+
+    def _tell_fall(self, subscription: str, attempt: Attempt, now: float) -> None:
+        """Once a minute for each pair."""
+        pair = (subscription, attempt.credential.id)
+        if now - self._falls.get(pair, -_FALL_SECONDS) < _FALL_SECONDS:
+            return
+        if len(self._falls) >= _MOST_FALLS:
+            self._falls.clear()
+        self._falls[pair] = now
+        self._on_fall(*pair)
 
     def _forbidden(self, snapshot: Snapshot, attempt: Attempt) -> EgressBlocked | None:
         if attempt.provider.api in NO_ADDRESS_NEEDED:
@@ -161,6 +311,15 @@ class Relay:
         if verdict.allowed:
             return None
         return blocked(attempt.provider.id, endpoint, verdict.reason or "blocked", "resolve")
+
+
+def _name_the_sanctioned_way(snapshot: Snapshot, attempt: Attempt, error: GatewayError) -> None:
+    """A sign-in that is used at one's own risk was refused: the message says what the provider allows instead."""
+    credential = attempt.credential
+    profile = snapshot.profiles.get(credential.id) if credential.source == "profile" else None
+    at_risk = profile is not None and any(profile.metadata.get(name) for name in ("risk", "termsUrl"))
+    if at_risk or (credential.source == "environment" and credential.type == "oauth"):
+        error.message = f"{error.message.rstrip()} {sanctioned_way(attempt.provider.id)}"
 
 
 def _last_word(told: list[tuple[Attempt, GatewayError]]) -> GatewayError:
@@ -188,8 +347,8 @@ def _unreadable_address(snapshot: Snapshot, error: NotConfigured) -> EgressBlock
 
 def _without(plan: Plan, attempt: Attempt, reason: str) -> Plan:
     name = f"{attempt.provider.id}/{attempt.model} via {attempt.credential.id}"
-    return replace(
+    return msgspec.structs.replace(
         plan,
         attempts=tuple(a for a in plan.attempts if a is not attempt),
-        passed_over=(*plan.passed_over, PassedOver(name, f"egress: {reason}")),
+        passed_over=(*plan.passed_over, PassedOver(name, f"egress: {reason}", attempt.credential.billing)),
     )

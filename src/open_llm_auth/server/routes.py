@@ -54,6 +54,7 @@ ROUTES: Final[tuple[Route, ...]] = (
     Route("POST", "/v1/models/{model}:streamGenerateContent", "write", "The same, streamed"),
     Route("POST", "/v1/models/{model}:countTokens", "read", "How many tokens a request has"),
     Route("POST", "/v1/universal", "write", "One form of call for every model, with what happened on the way"),
+    Route("GET", "/config/calls/{call_id}", "admin", "Why a call got the credential it got"),
 )
 
 _EXACT: Final = {(route.method, route.path): route for route in ROUTES if "{" not in route.path}

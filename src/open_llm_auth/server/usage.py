@@ -14,7 +14,7 @@ from typing import Final
 
 import msgspec
 
-from ..values import Attempt
+from ..values import Attempt, Billing
 from ..wire.events import Usage
 
 __all__ = ["Counts", "Ledger", "LineFormat", "Row", "json_line", "text_line"]
@@ -45,6 +45,9 @@ class Row:
     provider: str | None = None
     model: str | None = None
     profile: str | None = None
+    billing: Billing | None = None
+    #: the subscription whose place a metered credential took
+    fell_from: str | None = None
     attempts: int = 0
     stream: bool = False
     usage: Usage | None = None
@@ -58,6 +61,7 @@ class Row:
         self.provider = attempt.provider.id
         self.model = attempt.model
         self.profile = attempt.credential.id
+        self.billing = attempt.credential.billing
         self.attempts = number
 
 
@@ -72,6 +76,8 @@ def text_line(row: Row) -> str:
         parts.append(f"{row.provider}/{_shown(row.model or '')} via {row.profile}")
         if row.attempts > 1:
             parts.append(f"attempt {row.attempts}")
+        if row.fell_from is not None:
+            parts.append(f"metered instead of {row.fell_from}")
     elif row.requested is not None:
         parts.append(repr(row.requested))
     if row.usage is not None:
@@ -102,6 +108,8 @@ def json_line(row: Row) -> str:
         "provider": row.provider,
         "model": row.model,
         "profile": row.profile,
+        "billing": row.billing,
+        "fellFrom": row.fell_from,
         "attempts": row.attempts or None,
         "stream": row.stream or None,
         "inputTokens": usage and usage.input,

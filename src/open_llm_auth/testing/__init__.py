@@ -6,6 +6,7 @@ from .behaviours import BEHAVIOURS, SPLITS, Behaviour
 from .clock import ManualClock
 from .gateway_process import GatewayAnswer, GatewayFailed, GatewayProcess, free_port
 from .gemini_server import FakeGemini
+from .issuer import FakeIssuer
 from .ollama_server import FakeOllama
 from .provider_server import Exchange, FakeProvider, SeenRequest
 from .responses_server import FakeResponses
@@ -19,6 +20,7 @@ __all__ = [
     "FakeAnthropic",
     "FakeBedrock",
     "FakeGemini",
+    "FakeIssuer",
     "FakeOllama",
     "FakeProvider",
     "FakeResponses",

@@ -21,7 +21,7 @@ __all__ = ["GatewayAnswer", "GatewayFailed", "GatewayProcess", "free_port", "sec
 #: What the process keeps of the environment that starts it; provider keys of the machine must not reach a test.
 _INHERITED: Final = ("PATH", "LANG", "LC_ALL", "TMPDIR", "SYSTEMROOT", "COVERAGE_PROCESS_START")
 _SECRET_FIELDS: Final = frozenset({"key", "token", "access", "refresh", "apiKey", "serverToken", "clientSecret"})
-_REFERENCES: Final = ("env:", "file:", "keyring:", "cmd:", "${")
+_REFERENCES: Final = ("env:", "file:", "keyring:", "cmd:", "vault:", "${")
 #: Shorter ones stand in honest text by chance.
 _SHORTEST_SECRET: Final = 8
 _POLL_SECONDS: Final = 0.02

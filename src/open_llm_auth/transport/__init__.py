@@ -2,8 +2,9 @@
 of this machine."""
 
 from .client import HttpTransport, Sighting, TransportStats
+from .command_output import CommandOutput
 from .programs import ProgramRunner
 from .resolver import Resolver
 from .tls import default_tls
 
-__all__ = ["HttpTransport", "ProgramRunner", "Resolver", "Sighting", "TransportStats", "default_tls"]
+__all__ = ["CommandOutput", "HttpTransport", "ProgramRunner", "Resolver", "Sighting", "TransportStats", "default_tls"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
@@ -9,7 +10,6 @@ from typing import Any, Final
 import msgspec
 
 from .dialect import DialectName
-from .envelope import first_byte
 
 __all__ = ["named_in", "opening_of"]
 
@@ -17,12 +17,6 @@ Raw = msgspec.Raw
 
 _NULL: Final = Raw(b"null")
 _NOT_JSON: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
-
-
-class _Message(msgspec.Struct):
-    role: Any = None
-    content: Raw = _NULL
-    parts: Raw = _NULL
 
 
 class _Metadata(msgspec.Struct):
@@ -50,7 +44,10 @@ _INSTRUCTING: Final = ("system", "developer")
 _WORDS: Final = ("text", "parts", "content")
 
 _ANY: Final = msgspec.json.Decoder()
-_MESSAGES: Final = msgspec.json.Decoder(list[_Message])
+#: one value out of a text, and where it ends
+_SCAN: Final = json.JSONDecoder().raw_decode
+#: the role of what is no message
+_NOBODY: Final = object()
 _METADATA: Final = msgspec.json.Decoder(_Metadata)
 
 
@@ -73,31 +70,51 @@ def opening_of(envelope: Mapping[str, Raw], dialect: DialectName) -> bytes:
     if place is None:
         return b""
     said = [_words(envelope[name]) for name in place.system if name in envelope]
-    history = envelope.get(place.history, _NULL)
-    if first_byte(history) == ord('"'):
-        return b"\0".join((*said, _words(history)))
-    for message in _messages(history):
-        content = message.parts if message.content is _NULL else message.content
-        if message.role in _INSTRUCTING:
-            said.append(_words(content))
-        elif message.role in place.users:
-            said.append(_words(content))
+    for message in _first_of(bytes(envelope.get(place.history, _NULL))):
+        if isinstance(message, str):
+            said.append(_told(message))
+            break
+        role = message.get("role") if isinstance(message, dict) else _NOBODY
+        if role in _INSTRUCTING or role in place.users:
+            said.append(_told({name: message[name] for name in _WORDS if name in message}))
+        if role in place.users:
             break
     return b"\0".join(said)
 
 
-def _messages(raw: Raw) -> list[_Message]:
-    text = b"[%b]" % bytes(raw) if first_byte(raw) == ord("{") else raw
-    try:
-        return _MESSAGES.decode(text)
-    except _NOT_JSON:
-        return []
+def _first_of(history: bytes) -> Iterator[Any]:
+    """The messages, one after the other: a conversation may be long, and its opening is short."""
+    text = history.decode("utf-8", "replace")
+    if not text.startswith("["):
+        yield _decoded(Raw(history))
+        return
+    at = _after(text, 1)
+    while at < len(text) and text[at] != "]":
+        try:
+            message, at = _SCAN(text, at)
+        except (ValueError, RecursionError):
+            return
+        yield message
+        at = _after(text, at)
+
+
+def _after(text: str, at: int) -> int:
+    """The place of the next value."""
+    while at < len(text) and text[at] in " \t\r\n,":
+        at += 1
+    return at
 
 
 def _words(raw: Raw) -> bytes:
     """The texts in a value; of one that has none, its bytes."""
     words = "\0".join(_texts(_decoded(raw)))
     return words.encode("utf-8", "surrogatepass") or bytes(raw)
+
+
+def _told(value: Any) -> bytes:
+    """The same of one that is decoded."""
+    words = "\0".join(_texts(value))
+    return words.encode("utf-8", "surrogatepass") or repr(value).encode("utf-8", "surrogatepass")
 
 
 def _texts(value: Any) -> Iterator[str]:

@@ -68,7 +68,8 @@ def test_a_compatible_host_without_such_a_route_is_no_reason_to_fail(families, s
 
 def test_a_model_that_is_not_there_is_no_missing_route(families):
     upstream = families("anthropic")
-    refusal = {"type": "error", "error": {"message": f"model: {upstream.model.partition('/')[2]}", "type": "not_found_error"}}
+    named = {"message": f"model: {upstream.model.partition('/')[2]}", "type": "not_found_error"}
+    refusal = {"type": "error", "error": named}
     upstream.fake.when(Behaviour(status=404, body=refusal), path="/count_tokens")
     answer, _ = anthropic_count(upstream)
     assert (answer.status, answer.json()["error"]["type"]) == (404, "not_found_error")

@@ -8,11 +8,13 @@ stored before it returns.
 
 from __future__ import annotations
 
-from collections.abc import Generator, Mapping
+from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-__all__ = ["Fetch", "Fetched", "Flow", "Receive", "Step", "Tell", "Tokens", "Visit", "Wait"]
+from ...values import Secret
+
+__all__ = ["Fetch", "Fetched", "Flow", "Listen", "Means", "Receive", "Step", "Tell", "Tokens", "Visit", "Wait"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,23 +54,45 @@ class Tell:
 
 @dataclass(frozen=True, slots=True)
 class Visit:
-    """The person is to open `url`, and to type `code` there if there is one. Answered with None at once."""
+    """The person is to open `url`, and to type `code` there if there is one. Answered with None at once.
+
+    `direct` is the address that has the code in it already, for a browser that is opened for the person.
+    """
 
     url: str = field(repr=False)
     code: str = ""
+    direct: str = field(default="", repr=False)
 
 
 @dataclass(frozen=True, slots=True)
-class Receive:
-    """The person comes back from the browser to a loopback address, or pastes what they were sent to. Answered with the
-    query's parameters of a callback whose `state` is the one asked for; others never get here."""
+class Listen:
+    """A loopback address is to be ready for the browser to come back to, at the first of `ports` that is free. Answered
+    with the port; where all are taken it is the first of them, and the person has to paste what they are sent to."""
 
-    port: int
+    ports: tuple[int, ...]
     path: str
     state: str = field(repr=False)
 
 
-Step = Fetch | Wait | Tell | Visit | Receive
+@dataclass(frozen=True, slots=True)
+class Receive:
+    """The person comes back from the browser to the address of the last `Listen`, or pastes what they were sent to.
+    Answered with the query's parameters of a callback whose `state` is the one asked for; others never get here."""
+
+    state: str = field(repr=False)
+
+
+Step = Fetch | Wait | Tell | Visit | Listen | Receive
+
+
+@dataclass(frozen=True, slots=True)
+class Means:
+    """What a flow can't make by itself: so many random bytes, the time in seconds since the epoch, and the client
+    secret where the issuer wants one."""
+
+    random: Callable[[int], bytes]
+    now: Callable[[], float]
+    client_secret: Secret | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Final
 
 from ...ports import Clock
-from ...values import Call, Headers, Operation
+from ...values import Call, Headers, Operation, Surface
 from ...wire.dialect import DialectName, Request
 from ...wire.dialects import client_side
 from ..asgi import Exchange, Handler
@@ -40,6 +40,12 @@ _PASSED_ON: Final[Mapping[DialectName, tuple[bytes, ...]]] = {
 }
 #: How clients name a conversation.
 _SESSIONS: Final = (b"session-id", b"session_id", b"x-claude-code-session-id")
+_SURFACES: Final[Mapping[DialectName, Surface]] = {
+    "openai-chat": "chat",
+    "openai-responses": "responses",
+    "anthropic-messages": "messages",
+    "google-genai": "gemini",
+}
 _YES: Final = frozenset({b"1", b"true", b"yes", b"on"})
 
 
@@ -88,7 +94,17 @@ async def read_call(
         passthrough=_passed_on(headers, dialect),
         strict=b"x-gateway-strict" in headers and headers[b"x-gateway-strict"].strip().lower() in _YES,
         session=_session(headers),
+        surface=_surface(exchange, dialect, operation),
     )
+
+
+def _surface(exchange: Exchange, dialect: DialectName, operation: Operation) -> Surface:
+    """The way in, for profiles that are kept to some. A page can't write that header, and the pages are our own."""
+    if exchange.headers.get(b"sec-fetch-site") == b"same-origin":
+        return "ui"
+    if operation == "embeddings":
+        return "embeddings"
+    return "universal" if exchange.surface == "universal" else _SURFACES[dialect]
 
 
 def _passed_on(headers: Mapping[bytes, bytes], dialect: DialectName) -> Headers:

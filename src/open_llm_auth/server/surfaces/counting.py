@@ -25,7 +25,7 @@ from ...wire.conversation import (
 from ...wire.dialects import client_side
 from ..asgi import Exchange, Handler
 from ..delivery import deliver
-from ..headers import gateway_headers
+from ..headers import asked_headers
 from ..passage import dialect_of
 from ..relay import Relay
 from ..tokenizer import Tokenizer
@@ -66,7 +66,7 @@ def count_handler(
         exchange.row.note_attempt(attempt, 0)
         conversation = client_side(call.dialect).read_conversation(call.request.envelope)
         total = await tokenizer.count(texts_of(conversation)) + _beside_text(conversation)
-        headers = (*gateway_headers(attempt, 0), _ESTIMATED)
+        headers = (*asked_headers(attempt, 0), _ESTIMATED)
         await exchange.respond(200, write(total), headers, b"application/json")
 
     return count

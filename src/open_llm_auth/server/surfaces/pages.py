@@ -7,6 +7,7 @@ from typing import Protocol
 
 import msgspec
 
+from ...auth.health import HealthTable
 from ...auth.manager import ProviderManager
 from ...errors import RouteNotFound
 from ...ports import Clock, ConfigSource
@@ -46,7 +47,12 @@ async def head(exchange: Exchange) -> None:
 
 
 def ready_handler(
-    config: ConfigSource, authenticator: Authenticator, manager: ProviderManager, ledger: Ledger, clock: Clock
+    config: ConfigSource,
+    authenticator: Authenticator,
+    manager: ProviderManager,
+    health: HealthTable,
+    ledger: Ledger,
+    clock: Clock,
 ) -> Handler:
     """A word for everybody; what stands behind it for callers with the read scope."""
 
@@ -61,6 +67,7 @@ def ready_handler(
                 "warnings": list(exchange.snapshot.warnings),
             }
             answer["providers"] = [provider.id for provider in manager.usable(exchange.snapshot, caller)]
+            answer["resting"] = health.counts(clock.monotonic())
             answer["counts"] = ledger.snapshot()
         await exchange.respond_json(200, answer)
 
