@@ -586,7 +586,7 @@ PROFILES: list[tuple[str, dict[str, Any], str]] = [
     ("an expiry in floating point", {"provider": "copilot", "type": "token", "token": CANARY,
                                      "expires": LATER_MS + 0.75}, "usable"),
     ("a token that has expired", {"provider": "copilot", "type": "token", "token": CANARY, "expires": BEFORE_MS},
-     "it expired 2 h ago; renew it with: open-llm-auth auth add-token github-copilot"),
+     "it expired 2 h ago; renew it with: open-llm-auth auth login github-copilot"),
     ("an expiry of 0, which is none", {"provider": "copilot", "type": "token", "token": CANARY, "expires": 0},
      "usable"),
     ("a sign-in", {"provider": "qwen", "type": "oauth", "access": CANARY, "expires": LATER_MS}, "usable"),

@@ -113,6 +113,8 @@ class Run:
         self._go = folder / "go"
         self._began = self._start
         self._kills: list[Kill] = []
+        #: how a process ended is told once, to the thread that asks first
+        self._waiting = threading.Lock()
         self._processes: dict[int, ForkServerProcess] = {}
         #: the sign-in of each family of tokens, by the account that the issuer knows it under
         self._accounts: dict[str, str] = {}
@@ -215,10 +217,10 @@ class Run:
         signing.load()
         store = FileSignIns(signing)
         deadline = time.monotonic() + 60 + 4 * self._shape.seconds
-        while any(process.is_alive() for process in self._processes.values()) or self._is_short():
+        while self._are_at_it():
             for number, process in list(self._processes.items()):
-                if not process.is_alive() and process.exitcode:
-                    if process.exitcode > 0:
+                if self._ended(process):
+                    if (process.exitcode or 0) > 0:
                         self.figures.faults.append(f"process {number} ended with {process.exitcode}")
                         return
                     self._begin(number)
@@ -231,9 +233,14 @@ class Run:
                 return
             time.sleep(_POLL_SECONDS)
 
-    def _is_short(self) -> bool:
-        """Whether a process was killed and nobody has taken its place yet."""
-        return any(process.exitcode for process in self._processes.values())
+    def _are_at_it(self) -> bool:
+        """Whether a process runs, or was killed and nobody has taken its place yet."""
+        with self._waiting:
+            return any(process.is_alive() or process.exitcode for process in self._processes.values())
+
+    def _ended(self, process: ForkServerProcess) -> bool:
+        with self._waiting:
+            return not process.is_alive() and bool(process.exitcode)
 
     def _sign_in_anew(self, name: str, store: FileSignIns, note: RenewalNote) -> None:
         """What a person does who reads the command, and only while it still holds."""
@@ -257,8 +264,9 @@ class Run:
             process = self._processes[number]
             held = self._held_by(process.pid)
             before = self._clock.now()
-            process.kill()
-            process.join()
+            with self._waiting:
+                process.kill()
+                process.join()
             self._kills.append(Kill(before, self._clock.now(), held))
 
     def _wait_for_holder(self, within: float) -> int | None:

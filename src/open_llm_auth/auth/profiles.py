@@ -9,6 +9,7 @@ from typing import Final, Literal, get_args
 from ..errors import NoCredentials, NotConfigured, SecretUnavailable, SignInLapsed
 from ..policy.access import is_gateway_token
 from ..ports import RenewalStates, SecretSource
+from ..provider_catalog import load_sign_ins
 from ..values import (
     EMPTY,
     Auth,
@@ -232,7 +233,7 @@ def _elsewhere(surfaces: frozenset[str], surface: str) -> str:
 
 def unusable(provider: Provider, caller: Caller, passed_over: Sequence[PassedOver]) -> NotConfigured:
     """Why a provider can't be called, with what repairs it. Only an admin is told the candidates and their reasons."""
-    command = f"open-llm-auth auth {_REPAIRS.get(provider.auth, 'add-api-key')} {provider.id}"
+    command = _command(provider, provider.auth)
     details: dict[str, object] = {"provider": provider.id, "command": command}
     if caller.admin and passed_over:
         details["passedOver"] = [{"candidate": each.candidate, "reason": each.reason} for each in passed_over]
@@ -332,8 +333,14 @@ def _expired(candidate: Candidate, provider: Provider, expires: int, now_ms: flo
     ago = f"{minutes} min" if minutes < 120 else f"{minutes // 60} h" if minutes < 2880 else f"{minutes // 1440} days"
     if candidate.repair:
         return f"it expired {ago} ago. Repair: {candidate.repair}"
-    command = _REPAIRS.get(candidate.type, "add-api-key")
-    return f"it expired {ago} ago; renew it with: open-llm-auth auth {command} {provider.id}"
+    return f"it expired {ago} ago; renew it with: {_command(provider, candidate.type)}"
+
+
+def _command(provider: Provider, kind: str) -> str:
+    """What gives a provider a credential of that kind: its sign-in, where the gateway knows one."""
+    signs_in = kind in _REPAIRS and provider.auth in _REPAIRS and provider.id in load_sign_ins()
+    verb = "login" if signs_in else _REPAIRS.get(kind, "add-api-key")
+    return f"open-llm-auth auth {verb} {provider.id}"
 
 
 def _from_profile(provider: Provider, profile: Profile, sign_ins: Mapping[str, SignIn]) -> Candidate:
