@@ -116,9 +116,9 @@ BODIES = {
     },
     "/v1/universal": {"model": "fake/fake-model", "input": CHAT["messages"]},
 }
-PARAMETERS = {"{path}": "page.css", "{model}": "fake/fake-model"}
-#: Rows that are there to say no, in words that a client waits for.
-REFUSALS = {("GET", "/v1/responses"): 405}
+PARAMETERS = {"{path}": "page.css", "{model}": "fake/fake-model", "{call_id}": "call_nobody-made"}
+#: Rows that are there to say no, in words that a client waits for, and one whose sample is not there.
+REFUSALS = {("GET", "/v1/responses"): 405, ("GET", "/config/calls/{call_id}"): 404}
 
 
 def sample(route: Route) -> tuple[str, bytes]:
@@ -246,7 +246,7 @@ def test_readiness_is_a_word_to_strangers_and_details_to_readers(matrix):
     for knock in KNOCKS:
         answer = matrix.ask("GET", "/health/ready", *knock.fields, token=None).json()
         told = knock.scopes is not None and "read" in knock.scopes
-        assert set(answer) == ({"status", "config", "providers", "counts"} if told else {"status"}), knock.name
+        assert set(answer) == ({"status", "config", "providers", "resting", "counts"} if told else {"status"}), knock.name
 
 
 @pytest.fixture(scope="module")
