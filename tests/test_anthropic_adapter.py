@@ -158,15 +158,24 @@ def test_a_turn_of_tools_goes_round():
 @pytest.mark.parametrize(
     "lost", [(), (Thinking("hm", Signature("openai-responses", "gAAAA", "rs_1")),), (Thinking("hm"),)]
 )
-@pytest.mark.parametrize("model", ["claude-sonnet-4-5", "claude-opus-4-8", "claude-opus-5", "kimi-for-coding"])
-def test_a_call_whose_thinking_is_not_at_hand_turns_thinking_off(lost, model):
+@pytest.mark.parametrize(
+    ("model", "kept"),
+    [
+        ("claude-sonnet-4-5", {"type": "disabled"}),
+        ("kimi-for-coding", {"type": "disabled"}),
+        # Adaptive thinking asks for no thinking of the turns before.
+        ("claude-opus-4-8", {"type": "adaptive", "display": "summarized"}),
+        ("claude-opus-5", {"type": "adaptive", "display": "summarized"}),
+    ],
+)
+def test_a_call_whose_thinking_is_not_at_hand_turns_thinking_off_where_it_would_be_refused(lost, model, kept):
     history = (
         *CHAT.turns,
         Turn("assistant", (*lost, ToolCall("c", "get_weather", "{}"))),
         Turn("user", (ToolResult("c", "get_weather", (Text("sunny"),)),)),
     )
     _, body = sent(replace(CHAT, turns=history, reasoning=Reasoning(effort="high")), model)
-    assert body.get("thinking", {"type": "disabled"}) == {"type": "disabled"}
+    assert body.get("thinking", {"type": "disabled"}) == kept
     assert "gAAAA" not in json.dumps(body)
     _, fresh = sent(replace(CHAT, reasoning=Reasoning(effort="high")), model)
     assert fresh["thinking"]["type"] in ("enabled", "adaptive")
@@ -207,7 +216,7 @@ def test_a_schema_is_said_where_the_model_knows_it_and_told_where_it_does_not():
 
 def test_an_answer_comes_back_as_events():
     assert told("text") == [
-        Started("msg_01Sample", "sample-model", Usage(20, 1)),
+        Started("msg_01Sample", "sample-model", Usage(20, 1), service_tier="default"),
         TextDelta("It is s"),
         TextDelta("unny in"),
         TextDelta(" Paris."),
