@@ -34,7 +34,7 @@ _PREFIX: Final = ".vault-"
 _ASKED_TIMES: Final = 3
 #: Seconds before an opening that failed is tried again while the file is the same: a wrong passphrase costs half a
 #: second of work each time.
-_PAUSE: Final = 30.0
+_PAUSE: Final = 10.0
 
 
 class _Entry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
