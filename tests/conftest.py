@@ -31,9 +31,9 @@ from open_llm_auth.testing import (
 )
 from open_llm_auth.testing.fake_server import FakeServer
 
-# The same examples on every machine, however slow: a suite that fails must fail again. Run with
-# `--hypothesis-profile=default` to look for new ones.
-settings.register_profile("suite", derandomize=True, deadline=None)
+# The same examples on every machine, however slow, and half as many as usual: a suite that fails must fail again. Run
+# with `--hypothesis-profile=default` to look for new ones.
+settings.register_profile("suite", derandomize=True, deadline=None, max_examples=50)
 settings.load_profile("suite")
 
 #: Planted as secrets; no log, answer or error may ever hold one.
