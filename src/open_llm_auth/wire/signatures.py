@@ -1,8 +1,9 @@
 """The envelope in which a signature travels through a dialect that did not issue it.
 
-A provider's proof of reasoning must come back to it unaltered and must go to nobody else. So what is handed to a client
-in another dialect names its origin: `seal` wraps it, `unseal` takes it apart again on its way back. The envelope is
-standard base64, because Gemini's clients decode and encode it as bytes; in the id of a tool call it is base64url.
+A provider's proof of reasoning must come back to it unaltered and must go to nobody else (of Claude: to no platform but
+those that have Claude). So what is handed to a client in another dialect names its origin: `seal` wraps it, `unseal`
+takes it apart again on its way back. The envelope is standard base64, because Gemini's clients decode and encode it as
+bytes; in the id of a tool call it is base64url.
 
 Whole blocks of thinking travel in an envelope of their own, where a client drops them from its history and keeps the
 call that they led to (Gemini's).

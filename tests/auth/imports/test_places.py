@@ -7,7 +7,7 @@ import pytest
 from open_llm_auth.auth.imports.places import Folders, Place, names_of, places
 from open_llm_auth.auth.imports.sources import SOURCES
 
-LINUX = Folders("/home/ann", "/work")
+LINUX = Folders("/home/ann", "/here")
 
 
 def paths(source: str, environ: dict[str, str] | None = None, folders: Folders = LINUX) -> list[str]:
@@ -20,7 +20,7 @@ def paths(source: str, environ: dict[str, str] | None = None, folders: Folders =
         ("codex", {}, ["/home/ann/.codex/auth.json"]),
         ("codex", {"CODEX_HOME": "/x/"}, ["/x/auth.json"]),
         ("codex", {"CODEX_HOME": "~/c"}, ["/home/ann/c/auth.json"]),
-        ("codex", {"CODEX_HOME": "c"}, ["/work/c/auth.json"]),
+        ("codex", {"CODEX_HOME": "c"}, ["/here/c/auth.json"]),
         ("codex", {"CODEX_HOME": " "}, ["/home/ann/.codex/auth.json"]),
         ("claude", {}, ["/home/ann/.claude/.credentials.json", "/home/ann/.claude.json"]),
         ("claude", {"CLAUDE_CONFIG_DIR": "/c"}, ["/c/.credentials.json", "/c/.claude.json"]),
@@ -30,7 +30,7 @@ def paths(source: str, environ: dict[str, str] | None = None, folders: Folders =
         ("gemini-cli", {"GEMINI_CLI_HOME": "/g"}, ["/g/.gemini/oauth_creds.json", "/g/.gemini/.env"]),
         ("llm", {}, ["/home/ann/.config/io.datasette.llm/keys.json"]),
         ("llm", {"LLM_USER_PATH": "/l"}, ["/l/keys.json"]),
-        ("dotenv", {}, ["/home/ann/.env", "/work/.env"]),
+        ("dotenv", {}, ["/home/ann/.env", "/here/.env"]),
         ("openclaw", {"OPENCLAW_AGENT_DIR": "/a"}, [
             "/home/ann/.openclaw/agents/*/agent/auth-profiles.json",
             "/home/ann/.clawdbot/agents/*/agent/auth-profiles.json",
@@ -44,7 +44,7 @@ def test_a_program_is_looked_for_where_it_keeps_its_files(
 
 
 def test_the_platform_decides_where_it_does() -> None:
-    mac = Folders("/Users/ann", "/work", "darwin")
+    mac = Folders("/Users/ann", "/here", "darwin")
     assert paths("llm", folders=mac) == ["/Users/ann/Library/Application Support/io.datasette.llm/keys.json"]
     (keychain,) = [each for each in places({}, mac) if each.keyring.startswith("Claude")]
     assert keychain == Place("claude", "/Users/ann/.claude", ".credentials.json", "Claude Code-credentials/{user}")
